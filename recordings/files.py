@@ -1,0 +1,83 @@
+"""Files appear whole or not at all: they are written beside their place and renamed into it."""
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+
+def megabytes(n_bytes):
+    """Bytes as text a person reads, in megabytes of 10^6 bytes."""
+    return f"{n_bytes / 1e6:,.1f} MB"
+
+
+@contextlib.contextmanager
+def written_whole(path, bytes_needed=None):
+    """Give a temporary path beside ``path``; rename it to ``path`` when the block ends well, else remove it.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where the finished file shall be. Missing folders are made.
+    bytes_needed : int, optional
+        About how many bytes the file will take; named in the message when the disk is full.
+
+    Yields
+    ------
+    temporary : Path
+        Where to write, in the same folder and with the same suffix.
+
+    Raises
+    ------
+    OSError
+        With ``errno.ENOSPC`` and the bytes needed and free when the disk is full; with a message that says
+        what to do when the folder cannot be written. Whatever stood at ``path`` before is untouched.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    except PermissionError as error:
+        raise PermissionError(
+            error.errno, f"No permission to write in {path.parent}; choose another folder", str(path)
+        ) from error
+    except OSError as error:
+        raise _explained(error, path, bytes_needed) from error
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        explained = _explained(error, path, bytes_needed)
+        if explained is error:
+            raise
+        raise explained from error
+
+
+def _umask():
+    # the umask can only be read by setting it
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _explained(error, path, bytes_needed):
+    """The same error, or one that says how full the disk is, if that is what went wrong."""
+    free = shutil.disk_usage(path.parent).free if path.parent.exists() else 0
+    # torch and HDF5 wrap the system's error in one of their own, and may drop its number
+    full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error) or "errno = 28" in str(error)
+    full = full or (isinstance(error, (OSError, RuntimeError)) and bytes_needed is not None and free < bytes_needed)
+    if not full:
+        return error
+    needed = f"needs about {megabytes(bytes_needed)}" if bytes_needed else "does not fit"
+    return OSError(
+        errno.ENOSPC,
+        f"The disk is full: {path.name} {needed}, {megabytes(free)} are free in {path.parent}; "
+        "make room or choose another folder",
+        str(path),
+    )
