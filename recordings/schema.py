@@ -123,13 +123,13 @@ def write(path, images, rates, objects, *, source, seed, citation, unit="as reco
         file.attrs.update(source=source, version=VERSION, seed=seed, citation=citation, unit=unit)
         for split in SPLITS:
             _write_images(file, split, images[split], len(objects[split]), progress)
-            file[f"object_{split}"] = np.array([name.encode("latin-1") for name in objects[split]], dtype="S")
-            if split in rates:
-                _write_numbers(file, f"spikes_{split}", rates[split])
-            if split in trials:
-                _write_numbers(file, f"trials_{split}", trials[split])
+            names = np.array([name.encode("latin-1") for name in objects[split]], dtype="S")
+            _write_checked(file, f"object_{split}", names)
+            for kind, values in (("spikes", rates), ("trials", trials)):
+                if split in values:
+                    _write_checked(file, f"{kind}_{split}", np.asarray(values[split], dtype=np.float32))
         if noise_ceiling is not None:
-            _write_numbers(file, "noise_ceiling", noise_ceiling)
+            _write_checked(file, "noise_ceiling", np.asarray(noise_ceiling, dtype=np.float32))
         check_layout(file, path)
     return path
 
@@ -158,8 +158,7 @@ def _write_images(file, split, images, n_images, progress):
         file.create_dataset(f"stimulus_{split}", shape=(0, 3, IMAGE_SIZE, IMAGE_SIZE), dtype="f4")
 
 
-def _write_numbers(file, name, values):
-    values = np.asarray(values, dtype=np.float32)
+def _write_checked(file, name, values):
     # an empty dataset cannot be chunked, and needs no checksum
     file.create_dataset(name, data=values, chunks=values.size > 0 or None, fletcher32=values.size > 0)
 
@@ -296,9 +295,16 @@ def open_recording(path):
         ) from error
     try:
         check_layout(file, path)
-    except BaseException:
+        # reading them checks their sums
+        dict(file.attrs)
+    except RecordingError:
         file.close()
         raise
+    except (OSError, RuntimeError, KeyError) as error:
+        file.close()
+        raise RecordingError(
+            f"{path} is damaged: {error}. Remove it and get it again with utils.get_it_data()"
+        ) from error
     return file
 
 
