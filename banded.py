@@ -1,0 +1,140 @@
+"""Banded ridge regression: several layers at once, with a weighting of the layers for every neuron.
+
+The model is ``rates = sum_i features_i w_i`` with a penalty of its own on each layer (Nunez-Elizalde, Huth and
+Gallant 2019). The solver is himalaya's random search over kernels (Dupré la Tour et al. 2022).
+"""
+
+import numpy as np
+import torch
+from himalaya.backend import set_backend
+from himalaya.kernel_ridge import MultipleKernelRidgeCV, WeightedKernelRidge
+from sklearn.model_selection import PredefinedSplit
+
+from encoding import folds, total_variance
+
+
+class BandedRidge:
+    """Banded ridge on the features of several layers.
+
+    Parameters
+    ----------
+    n_iter : int
+        Weightings of the layers that are tried; the first ones are the single layers and the plain sum.
+    n_folds : int
+        Of the cross-validation by which each neuron chooses its weighting and penalty.
+    seed : int
+        Of the folds and of the weightings.
+
+    Attributes
+    ----------
+    deltas_ : array of shape (n_layers, n_neurons)
+        Logarithm of the weight of each layer, penalty included.
+    """
+
+    def __init__(self, n_iter=20, n_folds=3, seed=0):
+        self.n_iter, self.n_folds, self.seed = n_iter, n_folds, seed
+
+    def fit(self, features, rates, categories=None):
+        """Choose weightings and penalties, and fit.
+
+        Parameters
+        ----------
+        features : sequence of arrays of shape (n_images, n_features)
+            One for each layer, centred on the training images, as principal components are.
+        rates : array of shape (n_images, n_neurons)
+        categories : sequence of str, optional
+            Kept in the same mix in every fold.
+
+        Returns
+        -------
+        self : BandedRidge
+        """
+        set_backend("torch")
+        self.features_ = [np.asarray(part, dtype=np.float32) for part in features]
+        # every layer gets the same say before the weighting, whatever the scale of its activations
+        self.scales_ = [len(part) / total_variance(part) for part in self.features_]
+        self.mean_ = rates.mean(axis=0)
+        centred = torch.as_tensor(rates - self.mean_, dtype=torch.float32)
+        held_out = folds(len(rates), categories, self.n_folds, self.seed)
+        fold_of = np.empty(len(rates), dtype=int)
+        for number, fold in enumerate(held_out):
+            fold_of[fold] = number
+        kernels = self._kernels(self.features_)
+        n_layers = len(kernels)
+        weightings = np.concatenate(
+            [
+                np.eye(n_layers),
+                np.full((1, n_layers), 1 / n_layers),
+                np.random.default_rng(self.seed).dirichlet(np.ones(n_layers), max(self.n_iter - n_layers - 1, 0)),
+            ]
+        )[: self.n_iter]
+        model = MultipleKernelRidgeCV(
+            kernels="precomputed",
+            solver="random_search",
+            solver_params={
+                # a weight of zero has no logarithm
+                "n_iter": torch.as_tensor(weightings + 1e-8, dtype=torch.float32),
+                "alphas": torch.logspace(-3, 4, 15),
+                "progress_bar": False,
+                "diagonalize_method": "eigh",
+            },
+            cv=PredefinedSplit(fold_of),
+            random_state=self.seed,
+        )
+        self.model_ = model.fit(kernels, centred)
+        self.kernels_, self.centred_, self.deltas_ = kernels, centred, model.deltas_.numpy()
+        return self
+
+    def predict(self, features):
+        """Firing rates (n_images, n_neurons) for the layers' features of other images."""
+        return self.model_.predict(self._kernels(features)).numpy() + self.mean_
+
+    def contributions(self, features, rates):
+        """What each layer contributes to the explained variance, adding up to that of the whole model.
+
+        The product measure of each layer's part of the prediction (Dupré la Tour et al. 2022).
+
+        Returns
+        -------
+        contributions : array of shape (n_layers, n_neurons)
+        """
+        target = torch.as_tensor(rates - rates.mean(axis=0), dtype=torch.float32)
+        parts = self.model_.predict(self._kernels(features), split=True)
+        # explained variance does not count a shift of the mean
+        parts = parts - parts.mean(dim=1, keepdim=True)
+        whole = parts.sum(dim=0)
+        total = (target**2).sum(dim=0)
+        return ((parts * (2 * target - whole)).sum(dim=1) / total).numpy()
+
+    def held_out_prediction(self, held_out):
+        """Predictions for training images from fits without them, with the weightings as chosen.
+
+        Parameters
+        ----------
+        held_out : list of int arrays
+
+        Returns
+        -------
+        rates : array of shape (n_held_out, n_neurons)
+            In the order of ``np.concatenate(held_out)``.
+        """
+        parts = []
+        for fold in held_out:
+            kept = np.setdiff1d(np.arange(len(self.centred_)), fold)
+            model = WeightedKernelRidge(
+                alpha=1.0,
+                deltas=torch.as_tensor(self.deltas_),
+                kernels="precomputed",
+                solver="conjugate_gradient",
+                solver_params={"max_iter": 200, "tol": 1e-3},
+            )
+            model.fit(self.kernels_[:, kept][:, :, kept], self.centred_[kept])
+            parts.append(model.predict(self.kernels_[:, fold][:, :, kept]).numpy() + self.mean_)
+        return np.concatenate(parts)
+
+    def _kernels(self, features):
+        products = [
+            scale * (np.asarray(part, dtype=np.float32) @ train.T)
+            for part, train, scale in zip(features, self.features_, self.scales_)
+        ]
+        return torch.as_tensor(np.stack(products), dtype=torch.float32)
