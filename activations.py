@@ -1,0 +1,326 @@
+"""What a network makes of the stimuli: backbones, the activations of their layers, and stored principal components."""
+
+import errno
+import hashlib
+import shutil
+import tempfile
+import urllib.error
+from pathlib import Path
+
+import numpy as np
+import torch
+import torchvision
+from torch.nn.functional import interpolate
+from tqdm.auto import tqdm
+
+import cache
+from encoding import principal_components
+from recordings.files import megabytes
+from recordings.simulated import backbone as simulated_backbone
+
+LAYERS = ("conv1", "layer1", "layer2", "layer3", "layer4", "avgpool")
+
+# goes up when the code changes what a stored component means
+_VERSION = 1
+# activations that take more go to a file; what is left serves the stimuli and the Gram matrices
+_MEMORY = 2.5e9
+
+
+def load_backbone(name, pretrained=True, seed=0):
+    """A network by name, in evaluation mode.
+
+    Parameters
+    ----------
+    name : str
+        ``"simulated"`` for the ResNet that ships with the simulated experiment, or any classification model of
+        torchvision, for example ``"resnet50"``.
+    pretrained : bool
+        With the weights that torchvision lists as its default (or those that ship, for ``"simulated"``), otherwise
+        initialised at random.
+    seed : int
+        Of the random initialisation; the generators of the session are left as they were.
+
+    Returns
+    -------
+    model : torch.nn.Module
+        ``model.input_size`` is the height and width of the images it was made for.
+
+    Raises
+    ------
+    ValueError
+        If torchvision has no such model, or no weights for it.
+    OSError
+        If the weights are not at hand and cannot be downloaded, or the file that holds them is damaged.
+    """
+    if name == "simulated":
+        model = simulated_backbone.build(pretrained=pretrained, seed=seed)
+        model.input_size = simulated_backbone.INPUT_SIZE
+        return model.eval()
+    if name not in torchvision.models.list_models(module=torchvision.models):
+        raise ValueError(f"torchvision has no model {name!r}; torchvision.models.list_models() lists them")
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = torchvision.models.get_model(name, weights=None)
+    if pretrained:
+        model.load_state_dict(_pretrained_weights(name))
+    model.input_size = 224
+    return model.eval()
+
+
+def _pretrained_weights(name):
+    weights = torchvision.models.get_model_weights(name).DEFAULT
+    file_name = weights.url.rsplit("/", 1)[1]
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    where = f"{file_name} ({weights.meta['_file_size']:.0f} MB)"
+    try:
+        return weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
+    except (urllib.error.URLError, ConnectionError, TimeoutError) as error:
+        raise OSError(
+            f"The weights of {name} are not here and cannot be downloaded ({error}). Download {where} from "
+            f"{weights.url} on a machine with a network and put it in the folder {folder}"
+        ) from error
+    except Exception as error:
+        # whatever a damaged archive makes the reader raise
+        raise OSError(
+            f"The weights of {name} cannot be read from {folder / file_name} ({error}). Remove that file, so that "
+            f"{where} is downloaded again"
+        ) from error
+
+
+def has_bfloat16(device="cpu"):
+    """Whether the processor multiplies bfloat16 in hardware, so that it is faster than float32."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    if torch.device(device).type != "cpu":
+        return False
+    # older versions of torch cannot tell: then the safe answer is no
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+@torch.inference_mode()
+def extract_activations(model, stimuli, layers=LAYERS, batch_size=64, bfloat16=None, device="cpu", memory=_MEMORY):
+    """Activations of several layers from one forward pass.
+
+    A hook on each layer copies its output to its place as soon as it is computed, before a ReLU that works in place
+    can overwrite it.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Used in evaluation mode. Images of another size than its ``input_size`` are resized, with antialiasing.
+    stimuli : array of shape (n_images, 3, height, width)
+        Normalised as the model expects it.
+    layers : sequence of str
+        Names of submodules, as ``model.named_modules()`` gives them.
+    batch_size : int
+    bfloat16 : bool, optional
+        Compute in bfloat16 where that is safe (autocast), and store what comes out. By default where the processor
+        has it.
+    device : str or torch.device
+    memory : float
+        Bytes; activations that take more are kept in a temporary file that vanishes with the tensors.
+
+    Returns
+    -------
+    activations : dict of str to tensor of shape (n_images, ...)
+        On the CPU, in bfloat16 or float32, in the order of ``layers``.
+
+    Raises
+    ------
+    ValueError
+        If a layer does not exist, is not reached, or does not give one tensor with a row for each image, or if the
+        stimuli are not images.
+    OSError
+        If the disk is too full for the temporary file.
+    """
+    modules = dict(model.named_modules())
+    unknown = [layer for layer in layers if layer not in modules]
+    if unknown:
+        known = [name for name in modules if name and name.count(".") <= 1]
+        raise ValueError(f"The network has no layer {', '.join(unknown)}; it has {', '.join(known)}")
+    if np.ndim(stimuli) != 4 or np.shape(stimuli)[1] != 3:
+        raise ValueError(f"stimuli have the shape {np.shape(stimuli)}, expected (n_images, 3, height, width)")
+    bfloat16 = has_bfloat16(device) if bfloat16 is None else bfloat16
+    n_images = len(stimuli)
+    store, batch_output = {}, {}
+
+    def keep(layer):
+        def hook(module, inputs, output):
+            if not torch.is_tensor(output) or len(output) != batch_output["size"]:
+                raise ValueError(f"The layer {layer} does not give one tensor with a row for each image")
+            if layer in store:
+                store[layer][batch_output["at"]].copy_(output)
+            else:
+                # the first batch tells the shapes, hence how much there will be to keep
+                batch_output[layer] = output.detach().to("cpu", copy=True)
+
+        return hook
+
+    handles = [modules[layer].register_forward_hook(keep(layer)) for layer in layers]
+    model = model.to(device=device, memory_format=torch.channels_last).eval()
+    try:
+        for start in tqdm(range(0, n_images, batch_size), desc="forward pass", unit="batch", leave=False):
+            batch = torch.as_tensor(np.asarray(stimuli[start : start + batch_size]), dtype=torch.float32)
+            batch_output.update(at=slice(start, start + len(batch)), size=len(batch))
+            batch = _resized(batch.to(device), getattr(model, "input_size", batch.shape[-1]))
+            with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=bfloat16):
+                model(batch.contiguous(memory_format=torch.channels_last))
+            if start == 0:
+                missing = [layer for layer in layers if layer not in batch_output]
+                if missing:
+                    raise ValueError(f"The forward pass does not reach the layer {', '.join(missing)}")
+                store.update(_allocate({layer: batch_output.pop(layer) for layer in layers}, n_images, memory))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {layer: store[layer] for layer in layers}
+
+
+def _resized(batch, size):
+    if batch.shape[-1] == size:
+        return batch
+    return interpolate(batch, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+
+
+def _allocate(first, n_images, memory):
+    """Room for all images in the type of the first batch, with that batch in its place."""
+    needed = sum(output[0].numel() * output.element_size() for output in first.values()) * n_images
+    store = {}
+    for layer, output in first.items():
+        shape = (n_images, *output.shape[1:])
+        if needed <= memory:
+            store[layer] = torch.empty(shape, dtype=output.dtype)
+        else:
+            store[layer] = _file_backed(shape, output.dtype)
+        store[layer][: len(output)] = output
+    return store
+
+
+def _file_backed(shape, dtype):
+    n_values = int(np.prod(shape))
+    n_bytes = n_values * dtype.itemsize
+    with tempfile.NamedTemporaryFile(prefix="activations-") as file:
+        if (free := shutil.disk_usage(file.name).free) < n_bytes:
+            raise OSError(
+                errno.ENOSPC,
+                f"The disk is full: the activations need {megabytes(n_bytes)} for a while, {megabytes(free)} are free "
+                f"in {Path(file.name).parent}; set TMPDIR to another folder, or extract fewer layers at once",
+            )
+        # on leaving, the file loses its name; its room is freed with the tensor, however the program ends
+        return torch.from_file(file.name, shared=True, size=n_values, dtype=dtype).reshape(shape)
+
+
+def fingerprint(*contents):
+    """Digest of arrays, or of a network's weights, that tells whether a stored result was made of the same.
+
+    Parameters
+    ----------
+    *contents : array, tensor, sequence of str or torch.nn.Module
+
+    Returns
+    -------
+    digest : str
+    """
+    digest = hashlib.sha256()
+    for content in contents:
+        if isinstance(content, torch.nn.Module):
+            parts = [(name, value.cpu().numpy()) for name, value in content.state_dict().items()]
+        else:
+            parts = [("", np.asarray(content))]
+        for name, values in parts:
+            digest.update(f"{name} {values.dtype} {values.shape}".encode())
+            digest.update(np.ascontiguousarray(values).data)
+    return digest.hexdigest()[:16]
+
+
+def components_path(folder, backbone, layer):
+    """Where ``store_components`` keeps a layer."""
+    return Path(folder) / f"{backbone}_{layer}.h5"
+
+
+def components_key(model, stimuli, n_components=1000):
+    """What the stored components of a network's layers depend on.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    stimuli : sequence of arrays of shape (n_images, 3, height, width)
+        Training images first.
+    n_components : int
+
+    Returns
+    -------
+    key : dict of str to str or int
+    """
+    return {
+        "stimuli": fingerprint(*stimuli),
+        "weights": fingerprint(model),
+        "n_components": n_components,
+        "version": _VERSION,
+    }
+
+
+def store_components(folder, backbone, model, stimuli, key, layers=LAYERS, device="cpu"):
+    """Make sure that the principal components of every layer are stored, and make those that are not.
+
+    What is stored already and fits the key stays; what was made of something else is remade, and a line says why.
+
+    Parameters
+    ----------
+    folder : str or Path
+        For example ``"Activations"``.
+    backbone : str
+        Name of the network, for the names of the files.
+    model : torch.nn.Module
+    stimuli : sequence of arrays of shape (n_images, 3, height, width)
+        Training images first: components are theirs, the others are projected.
+    key : dict
+        Of ``components_key(model, stimuli, n_components)``.
+    layers : sequence of str
+    device : str or torch.device
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written or the disk is full; layers finished before stay.
+    """
+    missing = []
+    for layer in layers:
+        path = components_path(folder, backbone, layer)
+        _, reason = cache.load(path, key)
+        if reason:
+            missing.append(layer)
+            if path.exists():
+                print(f"{path} is made anew: {reason}")
+    if not missing:
+        print(f"{folder} holds all {len(layers)} layers of {backbone} for these stimuli: nothing to extract")
+        return
+    parts = [extract_activations(model, part, missing, device=device) for part in stimuli]
+    for layer in tqdm(missing, desc="principal components", unit="layer", leave=False):
+        scores = principal_components(
+            *(part.pop(layer) for part in parts), n_components=key["n_components"], device=device
+        )
+        path = components_path(folder, backbone, layer)
+        cache.store(path, key, {f"part{index}": score for index, score in enumerate(scores)})
+        print(f"{path}: {scores[0].shape[1]} components")
+
+
+def load_components(folder, backbone, layer, key):
+    """Principal components of a layer that ``store_components`` stored.
+
+    Returns
+    -------
+    components : tuple of arrays of shape (n_images, n_components), float32
+        In the order of the stimuli that they were made of.
+
+    Raises
+    ------
+    ValueError
+        If nothing is stored, it was made of something else, or it is damaged; the message says which.
+    """
+    path = components_path(folder, backbone, layer)
+    arrays, reason = cache.load(path, key)
+    if reason:
+        raise ValueError(f"{path} cannot be used: {reason}. Run the extraction (section A) again")
+    return tuple(arrays[name] for name in sorted(arrays))
