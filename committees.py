@@ -1,0 +1,146 @@
+"""A model as a committee: members of one kind, each trained with its own seed while another fold is set aside.
+
+Each member stops early on the fold it does not train on, and predicts it: together these predictions show, on training
+images alone, how good the model is, which is what models are chosen and weighted by. On new images the committee
+predicts the mean of its members.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.optimize import nnls
+
+from metrics import explained_variance
+from networks import CheckpointError, History, fit, load_checkpoint, predict, save_checkpoint, seeded
+
+
+@dataclass(frozen=True)
+class Committee:
+    """Trained members.
+
+    Attributes
+    ----------
+    members : list of networks.Network
+    histories : list of training.History
+    held_out : list of int arrays
+        The training images that each member did not train on.
+    held_out_predictions : list of arrays of shape (n_held_out, n_neurons)
+    """
+
+    members: list
+    histories: list
+    held_out: list
+    held_out_predictions: list
+
+    @property
+    def seconds(self):
+        """Training time of all members."""
+        return sum(history.seconds for history in self.histories)
+
+    @property
+    def n_parameters(self):
+        """Parameters of all members."""
+        return sum(parameter.numel() for member in self.members for parameter in member.parameters())
+
+    def predict(self, inputs, **options):
+        """Mean of the members' rates (n_images, n_neurons); options as for ``networks.predict``."""
+        return np.mean(self.predict_each(inputs, **options), axis=0)
+
+    def predict_each(self, inputs, **options):
+        """Rates of each member (n_members, n_images, n_neurons)."""
+        return np.stack([predict(member, inputs, **options) for member in self.members])
+
+    def held_out_prediction(self):
+        """Predictions for the images that some member held out, in the order of ``np.concatenate(held_out)``."""
+        return np.concatenate(self.held_out_predictions)
+
+
+def train_committee(build, inputs, rates, held_out, path, about, seed=0, device="cpu", bfloat16=False, **options):
+    """Train a member for each fold, or load those that were finished before.
+
+    Parameters
+    ----------
+    build : callable
+        Without arguments, gives an untrained network; what it draws comes from the member's seed.
+    inputs : tensor of shape (n_images, n_channels, height, width)
+    rates : tensor of shape (n_images, n_neurons)
+    held_out : list of int arrays
+        One for each member: the images that it does not train on.
+    path : str or Path
+        Where members are kept, with their number before the suffix.
+    about : dict
+        All that the result depends on besides the options of ``networks.fit``; members made of something else are
+        trained again, and a line says why.
+    seed : int
+        Of the first member; the others count up.
+    device, bfloat16
+        As for ``networks.fit``.
+    **options
+        For ``networks.fit``.
+
+    Returns
+    -------
+    committee : Committee
+    """
+    rates = torch.as_tensor(rates)
+    path = Path(path)
+    members, histories, predictions = [], [], []
+    for number, fold in enumerate(held_out):
+        place = path.with_stem(f"{path.stem}_{number}")
+        kept = np.setdiff1d(np.arange(len(rates)), fold)
+        with seeded(seed + number):
+            network = build()
+        made_of = {**about, **options, "seed": seed + number, "config": network.config}
+        try:
+            network, stored = load_checkpoint(place, **made_of)
+            history = History(**stored["history"])
+        except (FileNotFoundError, CheckpointError) as reason:
+            if place.exists():
+                print(f"{place} is made anew: {reason}")
+            history = fit(
+                network,
+                (inputs[kept], rates[kept]),
+                (inputs[fold], rates[fold]),
+                seed=seed + number,
+                device=device,
+                bfloat16=bfloat16,
+                description=f"{path.stem} {number + 1}/{len(held_out)}",
+                **options,
+            )
+            save_checkpoint(place, network, **made_of, history=vars(history))
+        members.append(network)
+        histories.append(history)
+        predictions.append(predict(network, inputs[fold], device=device, bfloat16=bfloat16))
+    return Committee(members, histories, list(held_out), predictions)
+
+
+def combine(predictions, rates):
+    """Weights of models in an ensemble: non-negative least squares on held-out predictions, all neurons together.
+
+    Parameters
+    ----------
+    predictions : sequence of arrays of shape (n_images, n_neurons)
+        What each model predicts for training images that it was not fitted to.
+    rates : array of shape (n_images, n_neurons)
+
+    Returns
+    -------
+    weights : array of shape (n_models,)
+    """
+    mean, scale = rates.mean(axis=0), rates.std(axis=0)
+    scale = np.where(scale > 0, scale, 1)
+    columns = np.stack([((p - mean) / scale).ravel() for p in predictions], axis=1)
+    return nnls(columns.astype(np.float64), ((rates - mean) / scale).ravel().astype(np.float64))[0]
+
+
+def weighted(predictions, weights, mean):
+    """Prediction (n_images, n_neurons) of an ensemble: deviations from the training mean, weighted and summed."""
+    return mean + sum(weight * (prediction - mean) for weight, prediction in zip(weights, predictions))
+
+
+def held_out_score(rates, prediction):
+    """Mean explained variance over the neurons that vary."""
+    varies = np.ptp(rates, axis=0) > 0
+    return float(explained_variance(rates[:, varies], prediction[:, varies]).mean())
