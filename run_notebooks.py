@@ -1,0 +1,124 @@
+"""Execute the notebooks top to bottom: ``python run_notebooks.py [NAME ...] [--data SOURCE] [--set NAME=VALUE]``.
+
+With the default settings the notebooks are executed in place. With others the executed copies, their figures and
+everything they store go to ``runs/<source>/``, and the notebooks themselves stay as they are.
+"""
+
+import argparse
+import ast
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import papermill
+
+from recordings.files import written_whole
+
+NOTEBOOKS = ("week6", "week7", "week9", "test")
+HERE = Path(__file__).resolve().parent
+
+
+def execute(name, output, parameters):
+    """Execute one notebook; the result appears at ``output`` only when every cell has run.
+
+    Parameters
+    ----------
+    name : str
+    output : Path
+    parameters : dict
+        Handed to the cell tagged ``parameters``; none leaves the notebook's own.
+
+    Raises
+    ------
+    papermill.PapermillExecutionError
+        If a cell fails; the notebook up to there is beside the output, as ``<name>.failed.ipynb``.
+    """
+    with written_whole(output) as temporary:
+        try:
+            papermill.execute_notebook(
+                HERE / f"{name}.ipynb",
+                temporary,
+                parameters,
+                cwd=HERE,
+                kernel_name="python3",
+                log_output=True,
+                request_save_on_cell_execute=False,
+            )
+        except papermill.PapermillExecutionError:
+            os.replace(temporary, output.with_suffix(".failed.ipynb"))
+            raise
+        notebook = nbformat.read(temporary, as_version=4)
+        nbformat.write(without_progress(notebook), temporary)
+
+
+def without_progress(notebook):
+    """Take out what only matters while a notebook runs: progress bars and papermill's record of times."""
+    widget = "application/vnd.jupyter.widget-view+json"
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if widget not in output.get("data", {})]
+            cell.outputs = [output for output in cell.outputs if not _is_progress(output)]
+        for key in ("papermill", "execution"):
+            cell.metadata.pop(key, None)
+    for key in ("papermill", "widgets"):
+        notebook.metadata.pop(key, None)
+    return notebook
+
+
+def _is_progress(output):
+    return output.output_type == "stream" and output.name == "stderr" and "it/s" in output.text.replace("/it", "it/s")
+
+
+def main(arguments=None):
+    """Parse the command line and execute."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("notebooks", nargs="*", default=NOTEBOOKS, metavar="NAME", help=", ".join(NOTEBOOKS))
+    parser.add_argument("--data", default="auto", choices=("auto", "simulated", "course", "brainscore", "v4"))
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="another value for a name in the cell tagged parameters, as Python writes it",
+    )
+    given = parser.parse_args(arguments)
+    parameters = {}
+    for setting in given.set:
+        name, _, value = setting.partition("=")
+        try:
+            parameters[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            parameters[name] = value
+    if given.data != "auto":
+        parameters["DATA"] = given.data
+    folder = HERE
+    if parameters:
+        folder = Path(parameters.setdefault("OUTPUT", f"runs/{given.data}"))
+        (HERE / folder).mkdir(parents=True, exist_ok=True)
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
+    log = logging.getLogger("papermill")
+    log.setLevel(logging.INFO)
+    log.addFilter(lambda record: not record.getMessage().startswith(("Executing Cell", "Ending Cell", "<Figure")))
+    start = time.perf_counter()
+    for name in given.notebooks:
+        print(f"--- {name}.ipynb", flush=True)
+        begin = time.perf_counter()
+        try:
+            execute(name, HERE / folder / f"{name}.ipynb", parameters)
+        except papermill.PapermillExecutionError as error:
+            sys.exit(f"{name}.ipynb failed: {error}")
+        except KeyboardInterrupt:
+            sys.exit(f"Interrupted in {name}.ipynb; what was finished is kept, and the same command goes on from there")
+        print(f"--- {name}.ipynb took {time.perf_counter() - begin:.0f} s", flush=True)
+    figures = sorted((HERE / folder / "figures").glob("*.png"))
+    print(f"\nAll done in {(time.perf_counter() - start) / 60:.1f} minutes. Figures:")
+    print("\n".join(f"  {os.path.relpath(path)}" for path in figures))
+    print(f"Scores, one row for each model and neuron: {os.path.relpath(HERE / folder / 'figures' / 'scores.csv')}")
+
+
+if __name__ == "__main__":
+    main()
