@@ -45,7 +45,7 @@ def make(folder=".", sizes=SIZES, image_size=schema.IMAGE_SIZE, n_neurons=168, n
     if path.exists():
         try:
             with schema.open_recording(path) as file:
-                same = file.attrs.get("citation") == settings and file.attrs.get("seed") == seed
+                same = schema.text_of(file, "citation") == settings and file.attrs.get("seed") == seed
         except schema.RecordingError as error:
             print(f"Made anew: {error}")
             same = False
@@ -112,6 +112,6 @@ def simulated_centres(path):
         As (x, y) in fractions of the image from its middle, y downwards; None for recordings that are not simulated.
     """
     with schema.open_recording(path) as file:
-        if file.attrs.get("source") != SOURCE:
+        if schema.text_of(file, "source") != SOURCE:
             return None
         return Population(OBJECTS, file["spikes_train"].shape[1], int(file.attrs["seed"])).centres

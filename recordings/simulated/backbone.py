@@ -1,7 +1,7 @@
 """The network of the simulated experiment: a small ResNet that tells the 64 objects apart.
 
 Its weights, ``backbone.pth``, lie beside this module. They come from images with other seeds and other backgrounds than
-the stimuli's. To train it anew (about 25 minutes on two cores):
+the stimuli's. To train it anew (about 15 minutes on two cores):
 
     python -m recordings.simulated.backbone --images 20480 --epochs 6
 """
