@@ -62,27 +62,28 @@ def load_backbone(name, pretrained=True, seed=0):
         torch.manual_seed(seed)
         model = torchvision.models.get_model(name, weights=None)
     if pretrained:
-        model.load_state_dict(_pretrained_weights(name))
+        _load_pretrained(model, name)
     model.input_size = 224
     return model.eval()
 
 
-def _pretrained_weights(name):
+def _load_pretrained(model, name):
     weights = torchvision.models.get_model_weights(name).DEFAULT
     file_name = weights.url.rsplit("/", 1)[1]
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     where = f"{file_name} ({weights.meta['_file_size']:.0f} MB)"
     try:
-        return weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
+        model.load_state_dict(weights.get_state_dict(progress=True, check_hash=True, weights_only=True))
     except (urllib.error.URLError, ConnectionError, TimeoutError) as error:
         raise OSError(
             f"The weights of {name} are not here and cannot be downloaded ({error}). Download {where} from "
             f"{weights.url} on a machine with a network and put it in the folder {folder}"
         ) from error
     except Exception as error:
-        # whatever a damaged archive makes the reader raise
+        # whatever a damaged archive makes the reader raise, of which the first line says enough
+        reason = str(error).partition("\n")[0]
         raise OSError(
-            f"The weights of {name} cannot be read from {folder / file_name} ({error}). Remove that file, so that "
+            f"The weights of {name} cannot be read from {folder / file_name} ({reason}). Remove that file, so that "
             f"{where} is downloaded again"
         ) from error
 
@@ -143,6 +144,10 @@ def extract_activations(model, stimuli, layers=LAYERS, batch_size=64, bfloat16=N
         raise ValueError(f"stimuli have the shape {np.shape(stimuli)}, expected (n_images, 3, height, width)")
     bfloat16 = has_bfloat16(device) if bfloat16 is None else bfloat16
     n_images = len(stimuli)
+    if not n_images:
+        # one image tells the shapes
+        one = np.zeros((1, *np.shape(stimuli)[1:]), dtype=np.float32)
+        return {layer: kept[:0] for layer, kept in extract_activations(model, one, layers, 1, bfloat16, device).items()}
     store, batch_output = {}, {}
 
     def keep(layer):

@@ -27,7 +27,8 @@ def store(path, key, arrays):
     size = sum(values.nbytes for values in arrays.values())
     # latest: this version of HDF5's format checks its own structure, and fletcher32 its contents
     with written_whole(path, size) as temporary, h5py.File(temporary, "w", libver="latest") as file:
-        file.attrs["key"] = json.dumps(key, sort_keys=True)
+        # of fixed length: text of variable length has no checksum
+        file.attrs["key"] = np.bytes_(json.dumps(key, sort_keys=True).encode())
         for name, values in arrays.items():
             # the checksum needs chunks, and chunks need content
             filled = values.size > 0
@@ -58,6 +59,7 @@ def load(path, key):
             different = [name for name in key if stored.get(name) != key[name]]
             if different:
                 return None, f"it was made with other {', '.join(different)}"
-            return {name: values[()] for name, values in file.items()}, None
+            # by name: file.items() gives None for what is damaged
+            return {name: file[name][()] for name in file}, None
     except (OSError, KeyError, ValueError, RuntimeError) as error:
         return None, f"it is damaged ({error})"

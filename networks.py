@@ -130,7 +130,7 @@ class ResCNN(Network):
     dropout : float
     """
 
-    def __init__(self, n_channels, height, width, n_neurons, n_filters=128, n_hidden=512, dropout=0.4):
+    def __init__(self, n_channels, height, width, n_neurons, n_filters=80, n_hidden=256, dropout=0.2):
         super().__init__(
             n_channels, n_neurons, height=height, width=width, n_filters=n_filters, n_hidden=n_hidden, dropout=dropout
         )
@@ -370,9 +370,9 @@ def load_checkpoint(path, **expected):
         raise
     except Exception as error:
         # a damaged archive makes the readers raise whatever they meet first
+        reason = str(error).partition("\n")[0]
         raise CheckpointError(
-            f"{path} is no checkpoint that can be read safely ({str(error).splitlines()[0]}). Remove it and run the "
-            "notebook that makes it"
+            f"{path} is no checkpoint that can be read safely ({reason}). Remove it and run the notebook that makes it"
         ) from error
     if not isinstance(content, dict) or not {"format", "network", "config", "weights", "about"} <= content.keys():
         raise CheckpointError(f"{path} was not written by networks.save_checkpoint; run the notebook that makes it")

@@ -11,6 +11,7 @@ from filelock import FileLock
 
 from metrics import correlation, explained_variance, summarise
 from recordings.files import written_whole
+from recordings.schema import text_of
 
 COLUMNS = (
     "source",
@@ -143,11 +144,12 @@ class Results:
         path = predictions_path(self.folder, self.notebook)
         size = sum(result.predicted.nbytes + result.measured.nbytes for result in self)
         with written_whole(path, size) as temporary, h5py.File(temporary, "w", libver="latest") as file:
-            file.attrs["source"] = self.source
+            # text of fixed length: HDF5 keeps no checksum of other text
+            file.attrs["source"] = np.bytes_(self.source.encode())
             for index, result in enumerate(self):
                 group = file.create_group(f"{index:03d}")
                 names = {name: getattr(result, name) for name in ("approach", "model", "layer", "split", "about")}
-                group.attrs["names"] = json.dumps(names)
+                group.attrs["names"] = np.bytes_(json.dumps(names).encode())
                 for name in ("measured", "predicted", "ceiling", "predicted_test"):
                     if (values := getattr(result, name)) is not None:
                         group.create_dataset(
@@ -177,17 +179,19 @@ def load_results(folder, notebook, source):
     path = predictions_path(folder, notebook)
     try:
         with h5py.File(path, "r") as file:
-            if file.attrs["source"] != source:
-                print(f"{path} holds predictions for {file.attrs['source']}: left out. Run {notebook}.ipynb again")
+            found = text_of(file, "source")
+            if found != source:
+                print(f"{path} holds predictions for {found}: left out. Run {notebook}.ipynb again")
                 return None
             results = Results(notebook, source, folder)
-            for group in file.values():
+            # by name: file.values() gives None for what is damaged
+            for group in (file[name] for name in file):
                 names = json.loads(group.attrs["names"])
                 about = names.pop("about")
-                arrays = {name: values[()] for name, values in group.items()}
+                arrays = {name: group[name][()] for name in group}
                 results.add(**names, **arrays, **about)
             return results
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
         print(f"No results of {notebook} ({path}: {error}). Run {notebook}.ipynb to have it in the comparison")
         return None
 
@@ -216,5 +220,6 @@ def summary_table(results, **options):
         }
         if result.ceiling is not None:
             line["neurons left out of the fraction"] = summary.n_left_out
-        lines.append(line | {name: value for name, value in result.about.items()})
-    return pd.DataFrame(lines).fillna("")
+        lines.append(line | result.about)
+    columns = dict.fromkeys(name for line in lines for name in line)
+    return pd.DataFrame([{name: line.get(name, "") for name in columns} for line in lines])

@@ -66,15 +66,26 @@ def run_study(study, objective, n_trials, seed=0, report=print):
     Returns
     -------
     best : optuna.trial.FrozenTrial
+
+    Raises
+    ------
+    RuntimeError
+        If a score is NaN.
     """
     done = len(finished_trials(study))
     if done:
         report(f"The study holds {done} finished trials already, of {n_trials}")
     while (done := len(finished_trials(study))) < n_trials:
         # a fresh sampler for each trial: a long-lived one would remember how often it was asked
-        study.sampler = optuna.samplers.TPESampler(seed=seed + done, n_startup_trials=5)
-        study.optimize(objective, n_trials=1)
-        last = study.get_trials(deepcopy=False)[-1]
+        # no constant liar: what a killed worker left unfinished must not change what comes next
+        study.sampler = optuna.samplers.TPESampler(seed=seed + done, n_startup_trials=5, constant_liar=False)
+        # not the study's last trial, which may be another worker's
+        ran = []
+        study.optimize(objective, n_trials=1, callbacks=[lambda _, trial, ran=ran: ran.append(trial)])
+        last = ran[0]
+        if last.state not in FINISHED:
+            # the next trial would be the same one
+            raise RuntimeError(f"trial {last.number} gave no score (it is NaN) with {last.params}")
         value = "" if last.value is None else f": {last.value:.4f}"
         report(f"trial {done + 1:2d} of {n_trials}, {last.state.name.lower()}{value} {last.params}")
     return study.best_trial

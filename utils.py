@@ -161,13 +161,13 @@ def load_noise_ceiling(path_to_data=""):
 def source_of(path_to_data=""):
     """Where a recording comes from, in the words of figures and tables, for example "simulated recordings"."""
     with schema.open_recording(_recording_path(path_to_data)) as file:
-        return str(file.attrs.get("source", "IT recordings (course)"))
+        return schema.text_of(file, "source", "IT recordings (course)")
 
 
 def unit_of(path_to_data=""):
     """Unit of the firing rates, as it stands on an axis, for example "spikes/s"."""
     with schema.open_recording(_recording_path(path_to_data)) as file:
-        return str(file.attrs.get("unit", "as recorded"))
+        return schema.text_of(file, "unit", "as recorded")
 
 
 def _optional(path_to_data, name):

@@ -12,7 +12,7 @@ from filelock import FileLock
 from tqdm.auto import tqdm
 
 from recordings.files import megabytes
-from recordings.schema import RecordingError, open_recording
+from recordings.schema import RecordingError, open_recording, text_of
 
 # seconds to wait for a connection, and then for the next bytes
 TIMEOUT = 20.0
@@ -72,7 +72,7 @@ def is_there(path, origin):
     if not path.exists():
         return False
     with open_recording(path) as file:
-        found = str(file.attrs.get("source", "course"))
+        found = text_of(file, "source", "course")
     if found.split()[:1] != [origin]:
         raise RecordingError(
             f"{path} is there already, but it came from {found!r}, not from {origin!r}, and both have that name. "

@@ -38,6 +38,9 @@ def written_whole(path, bytes_needed=None):
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # beforehand, because HDF5 takes the whole process down when the disk is full while it closes a file
+        if bytes_needed and shutil.disk_usage(path.parent).free < 1.01 * bytes_needed + 2**16:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     except PermissionError as error:
         raise PermissionError(

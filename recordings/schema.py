@@ -120,7 +120,10 @@ def write(path, images, rates, objects, *, source, seed, citation, unit="as reco
         h5py.File(temporary, "w", libver="latest") as file,
         tqdm(total=total, unit="image", desc=path.name) as progress,
     ):
-        file.attrs.update(source=source, version=VERSION, seed=seed, citation=citation, unit=unit)
+        file.attrs.update(version=VERSION, seed=seed)
+        for name, text in (("source", source), ("citation", citation), ("unit", unit)):
+            # of fixed length: text of variable length has no checksum, and HDF5 may hang on a byte of it that changed
+            file.attrs[name] = np.array(text.encode(), dtype=f"S{max(len(text.encode()), 1)}")
         for split in SPLITS:
             _write_images(file, split, images[split], len(objects[split]), progress)
             names = np.array([name.encode("latin-1") for name in objects[split]], dtype="S")
@@ -306,6 +309,12 @@ def open_recording(path):
             f"{path} is damaged: {error}. Remove it and get it again with utils.get_it_data()"
         ) from error
     return file
+
+
+def text_of(file, name, default=""):
+    """An attribute of an open recording as text, or the default where it has none."""
+    value = file.attrs.get(name, default)
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def read_array(file, name):

@@ -368,8 +368,8 @@ def test_brainscore_content(server, monkeypatch, tmp_path, identifier, dims, cap
     images = random_images(40)
     found = []
     with schema.open_recording(path) as file:
-        assert file.attrs["source"].startswith("brainscore")
-        assert "Majaj" in file.attrs["citation"]
+        assert schema.text_of(file, "source").startswith("brainscore")
+        assert "Majaj" in schema.text_of(file, "citation")
         assert {split: len(file[f"object_{split}"]) for split in schema.SPLITS} == {"train": 32, "val": 4, "test": 4}
         for split in schema.SPLITS:
             rates = schema.read_array(file, f"spikes_{split}")
@@ -515,8 +515,8 @@ def test_v4_content(server, tmp_path, entry):
     path = v4.make(tmp_path, url=server.url, seed=4, image_size=56)
     assert sorted(entry.name for entry in tmp_path.iterdir() if not entry.name.endswith(".lock")) == [path.name]
     with schema.open_recording(path) as file:
-        assert file.attrs["source"].startswith("v4 session 201025")
-        assert file.attrs["unit"] == "spikes in 100 ms"
+        assert schema.text_of(file, "source").startswith("v4 session 201025")
+        assert schema.text_of(file, "unit") == "spikes in 100 ms"
         for split, chosen in v4.random_splits(40, seed=4).items():
             assert len(chosen) == {"train": 32, "val": 4, "test": 4}[split]
             np.testing.assert_allclose(file[f"spikes_{split}"][:], averaged.T[chosen], rtol=1e-6)
