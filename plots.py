@@ -1,9 +1,11 @@
 """The figures of the course: every function draws one figure and returns it; ``save`` writes it."""
 
+from io import BytesIO
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from IPython.display import Image
 
 from recordings.files import written_whole
 from utils import to_rgb
@@ -66,6 +68,14 @@ def save(figure, name, source, folder="figures"):
     return figure
 
 
+def as_jpeg(figure):
+    """A figure full of photographs for display in a notebook: as JPEG it takes a tenth of the room of a PNG."""
+    content = BytesIO()
+    figure.savefig(content, format="jpeg", dpi=100, pil_kwargs={"quality": 80})
+    plt.close(figure)
+    return Image(content.getvalue(), format="jpeg")
+
+
 def stimuli_by_category(stimuli, objects, categories, n_each=8):
     """A row of stimuli for each category.
 
@@ -121,7 +131,8 @@ def penalty_curve(curves, chosen=None):
     top.set(xscale="log", ylabel="explained variance\nof held-out folds")
     top.legend(fontsize=9, ncols=2)
     bottom.set(ylabel="neurons that\nchose it", xlabel="penalty (in units of the features' summed variance)")
-    bottom.legend(fontsize=9)
+    if chosen is not None:
+        bottom.legend(fontsize=9)
     return figure
 
 
@@ -182,7 +193,7 @@ def layer_profile(layers, networks, ceiling=None, label=EXPLAINED_VARIANCE):
     axis.axhline(0, color="black", linewidth=0.8)
     axis.set(ylabel=label, xlabel="layer", xticks=range(len(layers)), xlim=(-0.6, len(layers) - 0.4))
     axis.set_xticklabels(layers)
-    axis.legend(fontsize=9, loc="upper left", bbox_to_anchor=(0, 1.16), ncols=3)
+    axis.legend(fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
     return figure
 
 

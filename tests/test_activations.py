@@ -1,0 +1,320 @@
+"""Activations against plain forward passes, weights that are missing or damaged, and stored components."""
+
+import copy
+import urllib.error
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+import torchvision
+
+import activations
+from encoding import principal_components
+from tests.small import DAMAGES, flipped, normalised
+
+SIZE = 64
+LAYERS = ("conv1", "layer2", "avgpool")
+# layers of each kind of network; in many of them a ReLU works in place on what was taken
+NETWORKS = {
+    "resnet18": ("conv1", "bn1", "layer1", "layer4", "avgpool"),
+    "vgg11": ("features.0", "features.8", "features.20"),
+    "densenet121": ("features.conv0", "features.norm0", "features.denseblock1", "features.transition2"),
+    "squeezenet1_1": ("features.0", "features.3", "features.12"),
+    "mobilenet_v3_small": ("features.0", "features.3", "features.12"),
+}
+
+
+@pytest.fixture
+def small_resnet():
+    model = activations.load_backbone("resnet18", pretrained=False)
+    model.input_size = SIZE
+    return model
+
+
+def plain(model, images, layer):
+    """What a copy of the network in which nothing works in place gives up to a layer, module by module."""
+    model = copy.deepcopy(model).eval()
+    for module in model.modules():
+        if hasattr(module, "inplace"):
+            module.inplace = False
+    sequence = dict(getattr(model, "features", model).named_children())
+    values = torch.as_tensor(images)
+    with torch.no_grad():
+        for name, module in sequence.items():
+            values = module(values)
+            if name == layer.removeprefix("features."):
+                return values
+    raise AssertionError(f"{layer} was not reached")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_layer_equals_a_plain_forward_pass(name):
+    model, images = activations.load_backbone(name, pretrained=False), normalised(5, SIZE)
+    model.input_size = SIZE
+    calls = []
+    model.register_forward_hook(lambda *_: calls.append(1))
+    found = activations.extract_activations(model, images, NETWORKS[name], batch_size=2, bfloat16=False)
+    assert len(calls) == 3
+    assert list(found) == list(NETWORKS[name])
+    for layer, values in found.items():
+        expected = plain(model, images, layer)
+        assert values.dtype == torch.float32
+        torch.testing.assert_close(values, expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item())
+    # what a ReLU in place would have left
+    assert any((values < 0).any() for values in found.values())
+
+
+def test_no_hook_stays(small_resnet):
+    activations.extract_activations(small_resnet, normalised(2, SIZE), LAYERS)
+    assert not any(module._forward_hooks for module in small_resnet.modules())
+
+
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_large_activations_lie_in_a_file_without_a_name(small_resnet, bfloat16, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    images = normalised(5, SIZE)
+    in_memory = activations.extract_activations(small_resnet, images, LAYERS, 2, bfloat16)
+    in_file = activations.extract_activations(small_resnet, images, LAYERS, 2, bfloat16, memory=1000)
+    assert list(tmp_path.iterdir()) == []
+    for layer, values in in_memory.items():
+        assert values.dtype == (torch.bfloat16 if bfloat16 else torch.float32)
+        assert torch.equal(in_file[layer], values)
+
+
+def test_activations_that_do_not_fit_the_disk_are_refused(small_resnet, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1000}))
+    with pytest.raises(OSError, match=r"disk is full: the activations need [\d.]+ MB.*set TMPDIR"):
+        activations.extract_activations(small_resnet, normalised(2, SIZE), LAYERS, memory=0)
+
+
+def test_bfloat16_is_near_single_precision(small_resnet):
+    images = normalised(4, SIZE)
+    single = activations.extract_activations(small_resnet, images, LAYERS, bfloat16=False)
+    half = activations.extract_activations(small_resnet, images, LAYERS, bfloat16=True)
+    for layer, values in single.items():
+        error = (half[layer].float() - values).norm() / values.norm()
+        assert 0 < error < 0.02
+
+
+def test_images_of_another_size_are_resized(small_resnet):
+    images = normalised(2, 2 * SIZE)
+    resized = torch.nn.functional.interpolate(
+        torch.as_tensor(images), size=(SIZE, SIZE), mode="bilinear", antialias=True, align_corners=False
+    )
+    found, expected = (
+        activations.extract_activations(small_resnet, stimuli, LAYERS, bfloat16=False)["conv1"]
+        for stimuli in (images, resized.numpy())
+    )
+    torch.testing.assert_close(found, expected)
+
+
+def test_no_images_have_no_activations(small_resnet):
+    found = activations.extract_activations(small_resnet, normalised(0, SIZE), LAYERS)
+    assert found["layer2"].shape == (0, 128, 8, 8)
+
+
+class TwoOutputs(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.pair = torch.nn.LSTM(3, 4, batch_first=True)
+        self.unused = torch.nn.ReLU()
+
+    def forward(self, images):
+        return self.pair(images.mean(dim=2).transpose(1, 2))[0]
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "layers", "message"),
+    [
+        ("resnet18", (2, 3, 64, 64), ("conv1", "layer9"), "no layer layer9; it has conv1, bn1, .*layer4.*avgpool"),
+        ("resnet18", (3, 64, 64), ("conv1",), r"shape \(3, 64, 64\), expected \(n_images, 3, height, width\)"),
+        ("resnet18", (2, 64, 64, 3), ("conv1",), r"shape \(2, 64, 64, 3\)"),
+        ("two", (2, 3, 64, 64), ("unused",), "does not reach the layer unused"),
+        ("two", (2, 3, 64, 64), ("pair",), "pair does not give one tensor"),
+    ],
+)
+def test_what_cannot_be_extracted_is_refused(small_resnet, model, shape, layers, message):
+    model = small_resnet if model == "resnet18" else TwoOutputs()
+    with pytest.raises(ValueError, match=message):
+        activations.extract_activations(model, np.zeros(shape, dtype=np.float32), layers)
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+@pytest.mark.parametrize("name", ["resnet18", "simulated"])
+def test_random_weights_come_from_their_seed_alone(name):
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    first, again, other = (activations.load_backbone(name, pretrained=False, seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(first.conv1.weight, again.conv1.weight)
+    assert not torch.equal(first.conv1.weight, other.conv1.weight)
+    assert not first.training
+
+
+def test_the_simulated_backbone_ships_with_its_weights():
+    trained, random = (activations.load_backbone("simulated", pretrained=pretrained) for pretrained in (True, False))
+    assert not torch.equal(trained.layer1[0].conv1.weight, random.layer1[0].conv1.weight)
+    assert set(activations.LAYERS) <= {name for name, _ in trained.named_children()}
+
+
+@pytest.mark.parametrize("name", ["resnet19", "fasterrcnn_resnet50_fpn"])
+def test_an_unknown_network_is_refused(name):
+    with pytest.raises(ValueError, match=f"no model '{name}'"):
+        activations.load_backbone(name, pretrained=False)
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A folder for weights, and no network."""
+
+    def refuse(*args, **kwargs):
+        raise urllib.error.URLError("Name or service not known")
+
+    monkeypatch.setattr(torch.hub, "urlopen", refuse)
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_weights_that_cannot_be_had_are_named_with_size_and_folder(hub):
+    message = rf"weights of resnet50 .*Name or service.*resnet50-11ad3fa6.pth \(98 MB\) from https://.*folder {hub}"
+    with pytest.raises(OSError, match=message):
+        activations.load_backbone("resnet50")
+    assert list(hub.iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES.values(), None], ids=[*DAMAGES, "of_another_network"])
+def test_weights_that_are_damaged_are_to_be_removed(hub, damage):
+    path = hub / "resnet18-f37072fd.pth"
+    torch.save(torchvision.models.squeezenet1_1().state_dict(), path)
+    if damage:
+        path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(OSError, match=rf"weights of resnet18 .*{path.name}.*Remove that file.*\(45 MB\)"):
+        activations.load_backbone("resnet18")
+
+
+def test_weights_that_are_there_are_loaded(hub):
+    weights = activations.load_backbone("resnet18", pretrained=False, seed=5).state_dict()
+    torch.save(weights, hub / "resnet18-f37072fd.pth")
+    loaded = activations.load_backbone("resnet18").state_dict()
+    assert all(torch.equal(loaded[name], value) for name, value in weights.items())
+
+
+def test_a_fingerprint_tells_contents_apart(small_resnet):
+    array = np.arange(6.0)
+    other = activations.load_backbone("resnet18", pretrained=False, seed=1)
+    contents = [(array,), (array.astype("f4"),), (array.reshape(2, 3),), (array[::-1],), (array, array), (["car"],)]
+    contents += [(["face"],), (small_resnet,), (other,)]
+    digests = [activations.fingerprint(*content) for content in contents]
+    assert len(set(digests)) == len(contents)
+    assert activations.fingerprint(torch.as_tensor(array)) == digests[0]
+    # the order of a picture's bytes in memory is not its content
+    assert activations.fingerprint(np.asfortranarray(array.reshape(2, 3))) == digests[2]
+
+
+class Components:
+    """A folder of stored components, and what they are made of."""
+
+    def __init__(self, folder, model):
+        self.folder, self.model = folder, model
+        self.stimuli = [normalised(12, SIZE), normalised(5, SIZE, seed=1), normalised(0, SIZE)]
+        self.n_components = 4
+
+    @property
+    def key(self):
+        return activations.components_key(self.model, self.stimuli, self.n_components)
+
+    def store(self):
+        activations.store_components(self.folder, "net", self.model, self.stimuli, self.key, LAYERS)
+
+    def load(self, layer):
+        return activations.load_components(self.folder, "net", layer, self.key)
+
+
+@pytest.fixture
+def stored(tmp_path, small_resnet, capsys):
+    components = Components(tmp_path, small_resnet)
+    components.store()
+    capsys.readouterr()
+    return components
+
+
+def test_components_are_stored_once(stored, capsys, monkeypatch):
+    parts = [activations.extract_activations(stored.model, part, LAYERS) for part in stored.stimuli]
+    for layer in LAYERS:
+        expected = principal_components(*(part[layer] for part in parts), n_components=4)
+        for found, part in zip(stored.load(layer), expected, strict=True):
+            np.testing.assert_array_equal(found, part)
+
+    def fail(*args, **kwargs):
+        raise AssertionError("extracted again")
+
+    monkeypatch.setattr(activations, "extract_activations", fail)
+    stored.store()
+    assert "holds all 3 layers of net for these stimuli: nothing to extract" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("changed", ["stimuli", "weights", "n_components"])
+def test_components_of_something_else_are_remade_with_a_reason(stored, capsys, changed):
+    before = stored.load("conv1")
+    if changed == "stimuli":
+        stored.stimuli[1] = normalised(5, SIZE, seed=2)
+    elif changed == "weights":
+        stored.model.load_state_dict(activations.load_backbone("resnet18", pretrained=False, seed=9).state_dict())
+    else:
+        stored.n_components = 3
+    path = activations.components_path(stored.folder, "net", "conv1")
+    with pytest.raises(ValueError, match=f"{path} cannot be used: it was made with other {changed}.*section A"):
+        stored.load("conv1")
+    stored.store()
+    assert f"{path} is made anew: it was made with other {changed}\n" in capsys.readouterr().out
+    assert any(a.shape != b.shape or (a != b).any() for a, b in zip(stored.load("conv1"), before))
+
+
+def test_components_that_are_not_there_are_refused(stored):
+    with pytest.raises(ValueError, match=r"net_layer4\.h5 cannot be used: there is no such file"):
+        stored.load("layer4")
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_damaged_components_are_remade_alone(stored, capsys, monkeypatch, damage):
+    expected = stored.load("layer2")
+    path = activations.components_path(stored.folder, "net", "layer2")
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ValueError, match=r"cannot be used: it is damaged \(.*Run the extraction"):
+        stored.load("layer2")
+    extract, asked = activations.extract_activations, []
+
+    def watched(model, stimuli, layers, *args, **options):
+        asked.append(layers)
+        return extract(model, stimuli, layers, *args, **options)
+
+    monkeypatch.setattr(activations, "extract_activations", watched)
+    stored.store()
+    assert {tuple(layers) for layers in asked} == {("layer2",)}
+    assert f"{path} is made anew: it is damaged" in capsys.readouterr().out
+    for a, b in zip(stored.load("layer2"), expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_flipped_byte_in_components_is_found_or_changes_nothing(stored):
+    path = activations.components_path(stored.folder, "net", "layer2")
+    content, expected, refused, key = path.read_bytes(), stored.load("layer2"), 0, stored.key
+    with h5py.File(path) as file:
+        in_values = [file[f"part{index}"].id.get_chunk_info(0).byte_offset + 5 for index in range(2)]
+    positions = [*in_values, *np.random.default_rng(0).integers(0, len(content), 60)]
+    for position in positions:
+        path.write_bytes(flipped(content, int(position)))
+        try:
+            found = activations.load_components(stored.folder, "net", "layer2", key)
+        except ValueError:
+            refused += 1
+        else:
+            assert int(position) not in in_values
+            for a, b in zip(found, expected, strict=True):
+                np.testing.assert_array_equal(a, b)
+    assert refused > len(positions) / 2

@@ -1,0 +1,88 @@
+"""The benchmark, at a size that says nothing about speed: it runs, and both ways find the same."""
+
+import json
+
+import numpy as np
+import pytest
+
+from activations import LAYERS
+from benchmarks import report, usual
+from benchmarks.__main__ import main
+from benchmarks.task import STEPS, Task
+from recordings import simulated
+
+
+@pytest.fixture(scope="module")
+def benchmark(tmp_path_factory):
+    """Summary, printed text and JSON of one small run."""
+    path = tmp_path_factory.mktemp("benchmark") / "numbers.json"
+    arguments = ["--images", "60", "--size", "64", "--neurons", "6", "--timed", "2", "--network", "resnet18"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        summary = main([*arguments, "--repeats", "1", "--json", str(path)], limit_seconds=0)
+    return summary, json.loads(path.read_text())
+
+
+def test_json_is_what_was_measured(benchmark):
+    summary, stored = benchmark
+    assert stored == summary
+    assert stored["recordings"] == "simulated recordings"
+    assert len(stored["runs"]) == stored["repeats"] == 1
+    for run in stored["runs"]:
+        for way in ("usual", "ours"):
+            assert list(run[way]["seconds"]) == list(STEPS)
+            assert all(seconds > 0 for seconds in run[way]["seconds"].values())
+            assert list(run[way]["scores"]) == list(LAYERS)
+            assert run[way]["peak_memory"] > 1e8
+
+
+def test_ratios_are_taken_repeat_by_repeat():
+    compared = report.compared([(8.0, 2.0), (9.0, 3.0), (30.0, 3.0)])
+    assert compared["ratio"] == {"median": 4.0, "minimum": 3.0, "maximum": 10.0}
+
+
+def test_total_is_the_sum_of_the_steps(benchmark):
+    summary, _ = benchmark
+    for way in ("usual", "ours"):
+        assert summary["steps"]["total"][way] == [sum(summary["steps"][step][way][0] for step in STEPS)]
+
+
+def test_both_ways_find_the_same(benchmark):
+    summary, _ = benchmark
+    scores = summary["explained_variance"]
+    assert scores["layers"] == list(LAYERS)
+    # six validation images: a score moves far on rounding in bfloat16
+    assert abs(scores["difference_of_means"]) < 0.02
+    assert scores["largest_difference_of_a_neuron"] < 0.3
+
+
+def test_table_shows_every_step_and_limit(benchmark):
+    summary, _ = benchmark
+    text = report.tables(summary)
+    for name in (*STEPS, "total", "peak memory", "mean explained variance"):
+        assert f"| {name}" in text
+    for row in summary["limits"]:
+        assert f"| {row['what']}" in text
+        assert row["reached"] > 0 and row["at_the_limit"] > 0
+        assert row["share"] == pytest.approx(row["reached"] / row["at_the_limit"])
+    assert "timed on 2 of 6 neurons" in text
+
+
+def test_usual_way_takes_as_many_images_as_fit_in_memory(tmp_path):
+    path = simulated.make(tmp_path, (60, 6, 1), image_size=64, n_neurons=3, workers=1)
+    measured = usual.run(Task(str(path), "resnet18", image_size=64, timed_neurons=1, memory=60e6))
+    # conv1 has 65,536 features, of which 4 bytes each for 60 images, their copy and three bases do not fit
+    assert list(measured.scores) == list(LAYERS[1:])
+    assert "conv1: 65,536 features were measured on" in measured.notes[-1]
+
+
+def test_usual_ridge_chooses_for_each_neuron_by_itself():
+    rng = np.random.default_rng(0)
+    train, val = rng.standard_normal((40, 12)), rng.standard_normal((10, 12))
+    # one neuron that needs hardly a penalty, one that is noise
+    rates = np.column_stack([train @ rng.standard_normal(12), rng.standard_normal(40)])
+    held_out = np.array_split(np.arange(40), 5)
+    together = usual.ridge(train, rates, val, held_out, [1e-3, 1e3])
+    apart = [usual.ridge(train, rates[:, [neuron]], val, held_out, [1e-3, 1e3]) for neuron in range(2)]
+    np.testing.assert_allclose(together, np.hstack(apart))
+    assert together[:, 0].std() > 10 * together[:, 1].std()

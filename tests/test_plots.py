@@ -1,0 +1,122 @@
+"""Every figure draws on small inputs without a warning, says what its axes are, and names its source."""
+
+import warnings
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from PIL import Image
+
+import metrics
+import plots
+from networks import History
+from tests.small import OBJECTS, normalised
+from utils import object_categories
+
+N_NEURONS = 9
+RNG = np.random.default_rng(0)
+RATES = RNG.standard_normal((30, N_NEURONS))
+PREDICTED = RATES + RNG.standard_normal((30, N_NEURONS))
+SCORES = np.append(RNG.uniform(-0.3, 0.6, N_NEURONS - 1), np.nan)
+CEILING = np.append(RNG.uniform(0.5, 0.9, N_NEURONS - 1), np.nan)
+STIMULI = normalised(30)
+NAMES = [OBJECTS[index % 16] for index in range(30)]
+ALPHAS = np.logspace(-3, 1, 5)
+CURVE = np.tile(SCORES, (5, 1)) + np.linspace(0, 0.3, 5)[:, None]
+SUMMARY = metrics.summarise(RATES, PREDICTED, n_bootstrap=20)
+HISTORY = History([0.9, 0.8], [0.1, 0.3], best_epoch=1)
+FIELDS = RNG.random((7, 5, 6))
+
+FIGURES = {
+    "stimuli": lambda: plots.stimuli_by_category(STIMULI, NAMES, object_categories(NAMES), n_each=4),
+    "stimuli_without_names": lambda: plots.stimuli_by_category(STIMULI, [""] * 30, [""] * 30, n_each=4),
+    "penalties": lambda: plots.penalty_curve({"pixels": (ALPHAS, CURVE)}),
+    "penalties_chosen": lambda: plots.penalty_curve({"pixels": (ALPHAS, CURVE)}, {"pixels": RNG.choice(ALPHAS, 9)}),
+    "distributions": lambda: plots.distributions({"one": SCORES, "two": SCORES + 0.1}, CEILING, lowest=-0.1),
+    "distribution_of_one_neuron": lambda: plots.distributions({"one": SCORES[:1]}, label=plots.CORRELATION),
+    "layers": lambda: plots.layer_profile(["conv1", "layer1"], {"trained": np.stack([SCORES, SCORES + 0.1])}, CEILING),
+    "correlations": lambda: plots.neuron_correlations(
+        metrics.correlation_matrix(RATES, RATES), metrics.correlation_matrix(RATES, PREDICTED)
+    ),
+    "learning": lambda: plots.learning_curves({"shallow": HISTORY, "deep": HISTORY}),
+    "search": lambda: plots.search([0.1, 0.05, np.nan, 0.2], ["COMPLETE", "PRUNED", "PRUNED", "COMPLETE"], {"x": 0.7}),
+    "scatter": lambda: plots.measured_against_predicted(RATES, PREDICTED, [0, 4], ["good", "poor"]),
+    "extremes": lambda: plots.extreme_images(STIMULI, RATES, [0, 4], ["good", "poor"], n_each=3),
+    "extremes_of_few_images": lambda: plots.extreme_images(STIMULI[:4], RATES[:4], [0], ["good"]),
+    "models": lambda: plots.model_comparison(["one", "two"], [SUMMARY, SUMMARY], CEILING),
+    "fields": lambda: plots.fields(FIELDS, [f"neuron {i}" for i in range(7)], RNG.uniform(-0.3, 0.3, (7, 2))),
+    "contributions": lambda: plots.layer_contributions(
+        ["conv1", "layer1"], np.stack([SCORES, SCORES / 2]), np.nan_to_num(SCORES)
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def style():
+    with plt.rc_context():
+        plots.use_style()
+        yield
+    plt.close("all")
+
+
+def test_every_figure_is_tested():
+    drawing = {name for name, value in vars(plots).items() if callable(value) and value.__module__ == "plots"}
+    tested = {name for case in FIGURES.values() for name in case.__code__.co_names}
+    assert {name for name in drawing if not name.startswith("_")} - tested == {"use_style", "save"}
+
+
+def named(axis, direction):
+    """Whether an axis has a label, or ticks that are names."""
+    ticks = [text.get_text() for text in getattr(axis, f"get_{direction}ticklabels")()]
+    return getattr(axis, f"get_{direction}label")() or any(text[0].isalpha() for text in ticks if text)
+
+
+@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
+def test_figures_are_drawn_without_a_warning_and_say_what_they_show(draw):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure = draw()
+        figure.canvas.draw()
+    shown = [axis for axis in figure.axes if axis.axison]
+    bars = [axis for axis in shown if axis.get_label() == "<colorbar>"]
+    assert all(bar.get_ylabel() for bar in bars)
+    graphs = [axis for axis in shown if axis not in bars]
+    assert all(named(axis, "x") or named(axis, "y") for axis in graphs)
+    if graphs:
+        assert any(named(axis, "x") for axis in graphs)
+        assert any(named(axis, "y") for axis in graphs)
+    else:
+        assert any(axis.get_title() for axis in figure.axes)
+
+
+def test_figures_are_saved_with_their_source(tmp_path):
+    figure = FIGURES["models"]()
+    path = tmp_path / "new folder" / "models.png"
+    assert plots.save(figure, "models", "made-up recordings", path.parent) is figure
+    assert figure.get_supxlabel() == "made-up recordings"
+    assert list(path.parent.iterdir()) == [path]
+    with Image.open(path) as image:
+        assert image.info["dpi"] == pytest.approx((150, 150), abs=0.1)
+        assert image.size == tuple((figure.get_size_inches() * 150).astype(int))
+    content = path.read_bytes()
+    # nothing in it tells when it was drawn
+    plots.save(FIGURES["models"](), "models", "made-up recordings", path.parent)
+    assert path.read_bytes() == content
+
+
+def test_neurons_below_the_axis_are_counted():
+    figure = plots.distributions({"one": np.array([-2.0, -1.0, 0.1, 0.3])}, lowest=-0.5)
+    assert "2 neurons below" in [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_each_category_shows_different_objects_first():
+    names = ["car1"] * 5 + ["car2"] * 5
+    figure = plots.stimuli_by_category(STIMULI[:10], names, ["car"] * 10, n_each=4)
+    assert [axis.get_title() for axis in figure.axes] == ["car1", "car2", "car1", "car2"]
+
+
+def test_extreme_images_are_in_order():
+    figure = plots.extreme_images(STIMULI, RATES, [4], ["neuron"], unit="Hz", n_each=3)
+    shown = [float(axis.get_title().removesuffix(" Hz")) for axis in figure.axes]
+    rates = np.sort(RATES[:, 4])
+    np.testing.assert_allclose(shown, [*rates[::-1][:3], *rates[:3]], atol=0.051)
