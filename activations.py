@@ -100,7 +100,7 @@ def has_bfloat16(device="cpu"):
 
 
 @torch.inference_mode()
-def extract_activations(model, stimuli, layers=LAYERS, batch_size=64, bfloat16=None, device="cpu", memory=_MEMORY):
+def extract_activations(model, stimuli, layers=LAYERS, batch_size=16, bfloat16=None, device="cpu", memory=_MEMORY):
     """Activations of several layers from one forward pass.
 
     A hook on each layer copies its output to its place as soon as it is computed, before a ReLU that works in place
@@ -115,6 +115,7 @@ def extract_activations(model, stimuli, layers=LAYERS, batch_size=64, bfloat16=N
     layers : sequence of str
         Names of submodules, as ``model.named_modules()`` gives them.
     batch_size : int
+        Small batches stay in the processor's cache; a GPU wants more.
     bfloat16 : bool, optional
         Compute in bfloat16 where that is safe (autocast), and store what comes out. By default where the processor
         has it.

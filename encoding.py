@@ -13,7 +13,7 @@ import torch
 from sklearn.model_selection import KFold, StratifiedKFold
 
 
-def linear_kernel(a, b=None, mean=None, chunk_size=4096, device="cpu"):
+def linear_kernel(a, b=None, mean=None, chunk_size=2048, device="cpu"):
     """Inner products between images, ``K = (a - mean) (b - mean)^T``, summed over chunks of features.
 
     Parameters
@@ -46,14 +46,24 @@ def linear_kernel(a, b=None, mean=None, chunk_size=4096, device="cpu"):
 
     def centred(features, chunk):
         part = features[:, chunk].to(device)
-        return part if mean is None else (part - mean[chunk].to(device)).to(part.dtype)
+        if mean is None:
+            return part.contiguous()
+        # into its own precision at once: no copy in single precision in between
+        return torch.sub(part, mean[chunk].to(device), out=torch.empty(part.shape, dtype=part.dtype, device=device))
 
     kernel = torch.zeros(len(a), len(b), dtype=torch.float64, device=device)
+    edges = np.linspace(0, len(b), 5).astype(int)
     for start in range(0, a.shape[1], chunk_size):
         chunk = slice(start, start + chunk_size)
         right = centred(b, chunk)
-        left = right if a is b else centred(a, chunk)
-        kernel += left @ right.T
+        if a is b:
+            # of a symmetric matrix the lower triangle is enough, in blocks
+            for top, bottom in zip(edges[:-1], edges[1:]):
+                kernel[top:, top:bottom] += _product(right[top:], right[top:bottom])
+        else:
+            kernel += _product(centred(a, chunk), right)
+    if a is b:
+        kernel = kernel.tril() + kernel.tril(-1).T
     if not torch.isfinite(kernel).all():
         raise ValueError("The features hold NaN or infinite values")
     return kernel
@@ -99,7 +109,7 @@ def principal_components(train, *others, n_components=1000, device="cpu"):
     if eigenvalues[0] <= 1e-24 * len(train) * mean.double().square().sum():
         raise ValueError("The features do not vary over the training images: there is no component to find")
     # what lies below the rounding of the products is no variance
-    rounding = 1e-7 if train.dtype != torch.float64 else 1e-14
+    rounding = 1e-6 if train.dtype != torch.float64 else 1e-14
     rank = int((eigenvalues > rounding * eigenvalues[0]).sum())
     n_kept = min(rank, len(train) - 1, n_components or rank)
     vectors, lengths = vectors[:, :n_kept], eigenvalues[:n_kept].sqrt()
@@ -306,6 +316,13 @@ def _held_out_residuals(left, lengths, projected, y, alphas, held_out):
             identity = torch.eye(len(fold), dtype=y.dtype, device=y.device)
             residuals[index, fold] = torch.linalg.solve(identity - hat, in_sample[fold])
     return residuals
+
+
+def _product(left, right):
+    if left.device.type == "cpu" and left.dtype in (torch.float32, torch.float64):
+        # numpy's BLAS is as fast as torch's on Intel processors and twice as fast on AMD's
+        return torch.from_numpy(left.numpy() @ right.numpy().T)
+    return left @ right.T
 
 
 def _flat(features):

@@ -164,7 +164,7 @@ def distributions(groups, ceiling=None, label=EXPLAINED_VARIANCE, colours=None, 
     axis.set_xticklabels(groups, fontsize=10)
     if lowest is not None:
         axis.set_ylim(bottom=lowest)
-    axis.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
+    axis.legend(fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
     return figure
 
 
@@ -255,7 +255,7 @@ def learning_curves(histories):
         right.plot(best + 1, history.explained_variance[best], "o", color=colour, markersize=7)
     right.plot([], [], "o", color="black", label="epoch that is kept")
     left.set(xlabel="epoch", ylabel="loss on training images\n(fraction of a neuron's variance)", ylim=(0, None))
-    right.set(xlabel="epoch", ylabel="explained variance\non images set aside (mean over neurons)")
+    right.set(xlabel="epoch", ylabel="explained variance\non images set aside")
     right.legend(fontsize=9)
     left.legend(fontsize=9)
     return figure
