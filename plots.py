@@ -331,9 +331,14 @@ def extreme_images(stimuli, rates, neurons, titles, unit="spikes/s", n_each=5):
             axis.imshow(to_rgb(stimuli[index]))
             axis.set_title(f"{rates[index, neuron]:.1f} {unit}", fontsize=8, pad=2)
             axis.axis("off")
-        row[0].text(-0.1, 0.5, title, transform=row[0].transAxes, rotation=90, va="center", ha="right", fontsize=8)
+        label = row[0].text(
+            -0.1, 0.5, title, transform=row[0].transAxes, rotation=90, va="center", ha="right", fontsize=8
+        )
+        # a label inside the layout would widen the whole first column
+        label.set_in_layout(False)
     for start, text in ((0, "highest rates"), (n_each, "lowest rates")):
-        axes[0, start].annotate(text, (0, 1.3), xycoords="axes fraction", fontsize=10, fontweight="bold")
+        axes[0, start].set_title(f"{text}\n{axes[0, start].get_title()}", fontsize=8, pad=2)
+    figure.get_layout_engine().set(rect=(0.05, 0, 0.95, 1))
     return figure
 
 
@@ -411,7 +416,7 @@ def layer_contributions(layers, contributions, baseline):
         above, below = above + np.maximum(values, 0), below + np.minimum(values, 0)
     axis.plot(place, baseline[order], color="black", linewidth=1, label="best single layer")
     axis.set(xlabel="neuron (sorted by explained variance)", ylabel=EXPLAINED_VARIANCE, xlim=(-0.5, len(order) - 0.5))
-    axis.legend(fontsize=9, ncols=2)
+    axis.legend(fontsize=8, ncols=7, loc="lower left", bbox_to_anchor=(0, 1), columnspacing=0.8, handlelength=1.2)
     side.barh(layers, np.nanmean(contributions, axis=1), color=colours[: len(layers)])
     side.invert_yaxis()
     side.set(xlabel="contribution, mean\nover neurons")

@@ -117,6 +117,16 @@ def test_each_category_shows_different_objects_first():
 
 def test_extreme_images_are_in_order():
     figure = plots.extreme_images(STIMULI, RATES, [4], ["neuron"], unit="Hz", n_each=3)
-    shown = [float(axis.get_title().removesuffix(" Hz")) for axis in figure.axes]
+    titles = [axis.get_title().splitlines() for axis in figure.axes]
+    assert titles[0][0] == "highest rates"
+    assert titles[3][0] == "lowest rates"
+    shown = [float(title[-1].removesuffix(" Hz")) for title in titles]
     rates = np.sort(RATES[:, 4])
     np.testing.assert_allclose(shown, [*rates[::-1][:3], *rates[:3]], atol=0.051)
+
+
+def test_photographs_take_less_room_as_jpeg():
+    figure = plots.stimuli_by_category(STIMULI, ["car1"] * len(STIMULI), ["car"] * len(STIMULI))
+    content = plots.as_jpeg(figure).data
+    assert content.startswith(b"\xff\xd8")
+    assert not plt.fignum_exists(figure.number)

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+import encoding
+import metrics
+from banded import BandedRidge
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    """Two layers; the first half of the neurons reads the first layer, the others the second."""
+    rng = np.random.default_rng(0)
+    layers = [rng.standard_normal((200, 12)) * scale for scale in (1, 30)]
+    rates = np.concatenate([layers[0] @ rng.standard_normal((12, 3)), layers[1] @ rng.standard_normal((12, 3)) / 30], 1)
+    rates = 20 + rates + 0.5 * rng.standard_normal(rates.shape)
+    train = [layer[:150] - layer[:150].mean(axis=0) for layer in layers]
+    val = [layer[150:] - layer[:150].mean(axis=0) for layer in layers]
+    model = BandedRidge(n_iter=8, n_folds=3, seed=0).fit(train, rates[:150])
+    return model, train, val, rates
+
+
+def test_each_neuron_weights_the_layer_it_reads(fitted):
+    model, _, _, _ = fitted
+    first_minus_second = model.deltas_[0] - model.deltas_[1]
+    assert (first_minus_second[:3] > 1).all()
+    assert (first_minus_second[3:] < -1).all()
+
+
+def test_it_predicts_at_least_as_well_as_ridge_on_both_layers_together(fitted):
+    model, train, val, rates = fitted
+    plain = encoding.fit_ridge(np.concatenate(train, axis=1), rates[:150]).predict(np.concatenate(val, axis=1))
+    score = metrics.explained_variance(rates[150:], model.predict(val)).mean()
+    assert score > 0.85
+    assert score > metrics.explained_variance(rates[150:], plain).mean() - 0.02
+
+
+def test_contributions_add_up_to_the_explained_variance(fitted):
+    model, _, val, rates = fitted
+    contributions = model.contributions(val, rates[150:])
+    whole = metrics.explained_variance(rates[150:], model.predict(val))
+    np.testing.assert_allclose(contributions.sum(axis=0), whole, atol=1e-4)
+    assert (contributions[0, :3] > 0.8).all()
+    assert (np.abs(contributions[0, 3:]) < 0.1).all()
+
+
+def test_held_out_predictions_do_not_know_their_fold(fitted):
+    model, train, _, rates = fitted
+    held_out = encoding.folds(150, n_folds=5, seed=0)[:2]
+    found = model.held_out_prediction(held_out)
+    aside = np.concatenate(held_out)
+    honest = metrics.explained_variance(rates[aside], found).mean()
+    fitted_there = metrics.explained_variance(rates[aside], model.predict([part[aside] for part in train])).mean()
+    assert 0.8 < honest < fitted_there

@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+import torch
+
+import committees
+import networks
+
+
+@pytest.fixture
+def problem():
+    rng = np.random.default_rng(0)
+    inputs = torch.as_tensor(rng.standard_normal((60, 4, 5, 5)), dtype=torch.float32)
+    rates = inputs.mean(dim=(2, 3)) @ torch.as_tensor(rng.standard_normal((4, 3)), dtype=torch.float32)
+    folds = np.array_split(rng.permutation(60), 5)[:2]
+    return inputs, rates + 5, folds
+
+
+def build():
+    return networks.BackboneReadout(4, 5, 5, 3)
+
+
+def train(problem, path, **options):
+    inputs, rates, folds = problem
+    options = {"about": {"recording": "a"}, "epochs": 2, "batch_size": 16, **options}
+    return committees.train_committee(build, inputs, rates, folds, path, **options)
+
+
+def test_members_predict_the_folds_they_did_not_see(problem, tmp_path):
+    committee = train(problem, tmp_path / "model.pth")
+    inputs, _, folds = problem
+    expected = [networks.predict(m, inputs[fold]) for m, fold in zip(committee.members, folds)]
+    np.testing.assert_allclose(committee.held_out_prediction(), np.concatenate(expected), rtol=1e-6)
+    each = committee.predict_each(inputs)
+    assert not np.allclose(each[0], each[1])
+    np.testing.assert_allclose(committee.predict(inputs), (each[0] + each[1]) / 2, rtol=1e-6)
+
+
+def test_finished_members_are_loaded_and_others_trained(problem, tmp_path, monkeypatch):
+    first = train(problem, tmp_path / "model.pth")
+    (tmp_path / "model_1.pth").unlink()
+    calls = []
+    monkeypatch.setattr(committees, "fit", lambda *a, **k: calls.append(k["seed"]) or networks.fit(*a, **k))
+    again = train(problem, tmp_path / "model.pth")
+    assert calls == [1]
+    np.testing.assert_array_equal(again.held_out_prediction(), first.held_out_prediction())
+
+
+@pytest.mark.parametrize("change", [{"about": {"recording": "b"}}, {"epochs": 3}, {"seed": 7}])
+def test_members_made_of_something_else_are_trained_again(problem, tmp_path, capsys, change):
+    train(problem, tmp_path / "model.pth")
+    train(problem, tmp_path / "model.pth", **change)
+    assert capsys.readouterr().out.count("is made anew") == 2
+
+
+def test_weights_of_an_ensemble_are_found():
+    rng = np.random.default_rng(1)
+    signals = rng.standard_normal((2, 400, 5))
+    rates = 10 + 0.7 * signals[0] + 0.3 * signals[1]
+    predictions = [10 + signals[0], 10 + signals[1], 10 - signals[0]]
+    weights = committees.combine(predictions, rates)
+    np.testing.assert_allclose(weights, [0.7, 0.3, 0], atol=0.02)
+    found = committees.weighted(predictions, weights, rates.mean(axis=0))
+    assert committees.held_out_score(rates, found) > 0.999
+
+
+def test_a_constant_neuron_does_not_spoil_the_score():
+    rates = np.random.default_rng(2).standard_normal((50, 3))
+    rates[:, 1] = 4
+    assert committees.held_out_score(rates, rates) == pytest.approx(1)

@@ -1,0 +1,123 @@
+"""The four notebooks, small, from nothing to the last table: they run, they agree with themselves, they go on."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+
+HERE = Path(__file__).resolve().parents[1]
+NOTEBOOKS = ("week6", "week7", "week9", "test")
+SETTINGS = {
+    "RECORDING": {"sizes": [160, 48, 48], "image_size": 64, "n_neurons": 12, "n_trials": 10},
+    "N_COMPONENTS": 40,
+    "N_TRIALS": 5,
+    "SEARCH_EPOCHS": 2,
+    "EPOCHS": 2,
+    "IMAGE_SIZE": 32,
+    "BUDGET": "tiny",
+}
+
+
+def run(folder, output, *notebooks, data="simulated", **settings):
+    """Execute notebooks as ``make run`` does, on one thread."""
+    settings = {**SETTINGS, "FOLDER": str(folder), "OUTPUT": str(output), **settings}
+    command = [sys.executable, "run_notebooks.py", *notebooks, "--data", data]
+    for name, value in settings.items():
+        command += ["--set", f"{name}={value!r}"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=HERE, env=environment, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """A folder with recordings, and one in which all four notebooks have run."""
+    folder = tmp_path_factory.mktemp("recordings, größer")
+    output = tmp_path_factory.mktemp("output")
+    return folder, output, run(folder, output)
+
+
+def test_they_write_what_they_promise(first):
+    _, output, log = first
+    scores = pd.read_csv(output / "figures" / "scores.csv")
+    assert set(scores["notebook"]) == set(NOTEBOOKS)
+    assert list(scores.columns) == [
+        "source", "notebook", "approach", "model", "layer", "split", "neuron", "explained_variance", "correlation",
+        "noise_ceiling",
+    ]  # fmt: skip
+    assert (scores["source"] == "simulated recordings").all()
+    assert set(scores.loc[scores["notebook"] == "test", "split"]) == {"val", "test"}
+    assert len(scores[scores["notebook"] == "week6"]) == 12 * (4 + 2 * 6)
+    for name in ("Activations/simulated_layer3.h5", "Activations_RND/simulated_conv1.h5", "res_cnn_layer3.pth"):
+        assert (output / name).exists()
+    for figure in (output / "figures").glob("*.png"):
+        assert figure.name in log
+    assert "scores.csv" in log
+
+
+def test_no_warning_and_no_progress_bar_stays_in_them(first):
+    for name in NOTEBOOKS:
+        notebook = nbformat.read(first[1] / f"{name}.ipynb", as_version=4)
+        outputs = json.dumps([cell.get("outputs", []) for cell in notebook.cells])
+        assert "Warning" not in outputs
+        assert "it/s" not in outputs
+        counts = [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"]
+        assert counts == list(range(1, len(counts) + 1))
+
+
+def test_a_second_run_gives_the_same_scores(first, tmp_path):
+    folder, output, _ = first
+    run(folder, tmp_path)
+    assert (tmp_path / "figures" / "scores.csv").read_text() == (output / "figures" / "scores.csv").read_text()
+
+
+def test_a_run_again_does_nothing_twice(first):
+    folder, output, _ = first
+    before = (output / "figures" / "scores.csv").read_text()
+    files = [*(output / "Activations").iterdir(), *(output / "Models").glob("*.pth")]
+    times = {file: file.stat().st_mtime_ns for file in files}
+    log = run(folder, output, "week6", "week7", "week9")
+    assert "nothing to extract" in log
+    assert "The study holds 5 finished trials already" in log
+    assert {file: file.stat().st_mtime_ns for file in files} == times
+    assert (output / "figures" / "scores.csv").read_text() == before
+
+
+def test_real_recordings_without_object_names(tmp_path):
+    source = HERE.parent / "shared" / "recordings" / "v4"
+    if not source.exists():
+        pytest.skip("the V4 recordings are not beside this checkout")
+    options = {"session": "210325", "source_folder": str(source), "image_size": 64}
+    log = run(tmp_path, tmp_path / "out", data="v4", RECORDING=options, BACKBONE="simulated")
+    assert "no object names" in log
+    scores = pd.read_csv(tmp_path / "out" / "figures" / "scores.csv")
+    assert scores["noise_ceiling"].notna().all()
+    assert scores["source"].str.contains("210325").all()
+    assert "co-trained on categories" not in set(scores["model"])
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_the_committed_notebooks_are_one_clean_run(name):
+    path = HERE / f"{name}.ipynb"
+    assert path.stat().st_size < 1_500_000
+    notebook = nbformat.read(path, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    assert not any(output.output_type == "error" for cell in code for output in cell.outputs)
+    assert [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
+
+
+def test_the_table_of_the_readme_is_that_of_the_scores():
+    scores = pd.read_csv(HERE / "figures" / "scores.csv", keep_default_na=False, na_values={"explained_variance": [""]})
+    means = scores[scores["split"] == "val"].groupby(["model", "layer"])["explained_variance"].mean()
+    rows = [line.split("|")[1:-1] for line in (HERE / "README.md").read_text().splitlines() if "<!-- row -->" in line]
+    assert len(rows) >= 8
+    for row in rows:
+        model, layer, value = row[0].replace("<!-- row -->", "").strip(), row[1].strip(), row[2].split()[0]
+        assert float(value) == pytest.approx(means[model, layer], abs=6e-4)
