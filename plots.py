@@ -136,7 +136,7 @@ def penalty_curve(curves, chosen=None):
     return figure
 
 
-def distributions(groups, ceiling=None, label=EXPLAINED_VARIANCE, colours=None, lowest=None):
+def distributions(groups, ceiling=None, label=EXPLAINED_VARIANCE, colours=None, lowest=None, summaries=None):
     """One score a neuron, as a violin for each model, with the noise ceiling in view.
 
     Parameters
@@ -149,26 +149,30 @@ def distributions(groups, ceiling=None, label=EXPLAINED_VARIANCE, colours=None, 
     colours : sequence of str, optional
     lowest : float, optional
         Where the axis begins; neurons below it are counted in the figure.
+    summaries : dict of str to metrics.Summary, optional
+        Of the same models: draws the interval of the mean, and writes the fraction of the ceiling above.
     """
     figure, axis = plt.subplots(figsize=(WIDTH, 4))
     colours = colours or [BLUE] * len(groups)
-    for place, (values, colour) in enumerate(zip(groups.values(), colours)):
+    for place, ((name, values), colour) in enumerate(zip(groups.items(), colours)):
         values = np.asarray(values)[np.isfinite(values)]
         _violin(axis, place, values, colour, lowest)
+        if summaries is not None:
+            _mean_and_fraction(axis, place, values, summaries[name], label)
     if ceiling is not None:
         _ceiling_line(axis, ceiling)
     axis.axhline(0, color="black", linewidth=0.8)
-    axis.plot([], [], "o", color="black", markersize=5, label="mean over neurons")
+    _explain(axis, summaries is not None and ceiling is not None)
     axis.plot([], [], ".", color=GREY, label="one neuron")
     axis.set(ylabel=label, xticks=range(len(groups)), xlim=(-0.6, len(groups) - 0.4))
     axis.set_xticklabels(groups, fontsize=10)
     if lowest is not None:
         axis.set_ylim(bottom=lowest)
-    axis.legend(fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
+    axis.legend(fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     return figure
 
 
-def layer_profile(layers, networks, ceiling=None, label=EXPLAINED_VARIANCE):
+def layer_profile(layers, networks, ceiling=None, label=EXPLAINED_VARIANCE, summaries=None):
     """Scores by layer for several networks, as distributions over neurons side by side.
 
     Parameters
@@ -177,23 +181,26 @@ def layer_profile(layers, networks, ceiling=None, label=EXPLAINED_VARIANCE):
     networks : dict of str to array of shape (n_layers, n_neurons)
     ceiling : array of shape (n_neurons,), optional
     label : str
+    summaries : dict of str to list of metrics.Summary, optional
+        One for each layer: draws the interval of the mean, and writes the fraction of the ceiling above.
     """
-    figure, axis = plt.subplots(figsize=(WIDTH, 4.2))
+    figure, axis = plt.subplots(figsize=(WIDTH, 4.4))
     spacing = 0.8 / len(networks)
     for number, ((name, scores), colour) in enumerate(zip(networks.items(), PALETTE)):
         places = np.arange(len(layers)) + (number - (len(networks) - 1) / 2) * spacing
-        for place, values in zip(places, scores):
+        for index, (place, values) in enumerate(zip(places, scores)):
             values = values[np.isfinite(values)]
             _violin(axis, place, values, colour, width=0.9 * spacing)
-        axis.plot(
-            places, np.nanmean(scores, axis=1), color=colour, linewidth=1.5, label=f"{name}: mean, one dot a neuron"
-        )
+            if summaries is not None:
+                _mean_and_fraction(axis, place, values, summaries[name][index], label)
+        axis.plot(places, np.nanmean(scores, axis=1), color=colour, linewidth=1.5, label=f"{name}, one dot a neuron")
     if ceiling is not None:
         _ceiling_line(axis, ceiling)
     axis.axhline(0, color="black", linewidth=0.8)
+    _explain(axis, summaries is not None and ceiling is not None)
     axis.set(ylabel=label, xlabel="layer", xticks=range(len(layers)), xlim=(-0.6, len(layers) - 0.4))
     axis.set_xticklabels(layers)
-    axis.legend(fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
+    axis.legend(fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     return figure
 
 
@@ -207,6 +214,19 @@ def _violin(axis, place, values, colour, lowest=None, width=0.8):
     axis.plot(place, values.mean() if len(values) else np.nan, "o", color="black", markersize=5, zorder=5)
     if lowest is not None and (below := int((values < lowest).sum())):
         axis.text(place, lowest, f"{below} neuron{'s' * (below > 1)} below", ha="center", va="bottom", fontsize=8)
+
+
+def _mean_and_fraction(axis, place, values, summary, label):
+    interval = summary.correlation if label == CORRELATION else summary.explained_variance
+    axis.plot([place, place], [interval.low, interval.high], color="black", linewidth=3, zorder=6)
+    if summary.fraction is not None and label != CORRELATION:
+        text = f"{summary.fraction.value:.2f}"
+        axis.text(place, max(values.max(), 0) + 0.01, text, ha="center", va="bottom", fontsize=8)
+
+
+def _explain(axis, with_fraction):
+    written = "; number: fraction of the ceiling" if with_fraction and axis.texts else ""
+    axis.plot([], [], "o-", color="black", markersize=5, label=f"mean, 95 % interval over images{written}")
 
 
 def _ceiling_line(axis, ceiling):

@@ -27,12 +27,17 @@ SUMMARY = metrics.summarise(RATES, PREDICTED, n_bootstrap=20)
 HISTORY = History([0.9, 0.8], [0.1, 0.3], best_epoch=1)
 FIELDS = RNG.random((7, 5, 6))
 
+SUMMARY = metrics.summarise(RATES, PREDICTED, CEILING, n_bootstrap=50)
 FIGURES = {
     "stimuli": lambda: plots.stimuli_by_category(STIMULI, NAMES, object_categories(NAMES), n_each=4),
     "stimuli_without_names": lambda: plots.stimuli_by_category(STIMULI, [""] * 30, [""] * 30, n_each=4),
     "penalties": lambda: plots.penalty_curve({"pixels": (ALPHAS, CURVE)}),
     "penalties_chosen": lambda: plots.penalty_curve({"pixels": (ALPHAS, CURVE)}, {"pixels": RNG.choice(ALPHAS, 9)}),
     "distributions": lambda: plots.distributions({"one": SCORES, "two": SCORES + 0.1}, CEILING, lowest=-0.1),
+    "distributions_with_intervals": lambda: plots.distributions({"one": SCORES}, CEILING, summaries={"one": SUMMARY}),
+    "layers_with_intervals": lambda: plots.layer_profile(
+        ["conv1"], {"trained": SCORES[None]}, CEILING, summaries={"trained": [SUMMARY]}
+    ),
     "distribution_of_one_neuron": lambda: plots.distributions({"one": SCORES[:1]}, label=plots.CORRELATION),
     "layers": lambda: plots.layer_profile(["conv1", "layer1"], {"trained": np.stack([SCORES, SCORES + 0.1])}, CEILING),
     "correlations": lambda: plots.neuron_correlations(
@@ -130,3 +135,14 @@ def test_photographs_take_less_room_as_jpeg():
     content = plots.as_jpeg(figure).data
     assert content.startswith(b"\xff\xd8")
     assert not plt.fignum_exists(figure.number)
+
+
+def test_the_interval_and_the_fraction_stand_in_the_figure():
+    axis = plots.distributions({"one": SCORES}, CEILING, summaries={"one": SUMMARY}).axes[0]
+    assert f"{SUMMARY.fraction.value:.2f}" in [text.get_text() for text in axis.texts]
+    ends = [list(line.get_ydata()) for line in axis.lines]
+    assert [SUMMARY.explained_variance.low, SUMMARY.explained_variance.high] in ends
+    correlations = plots.distributions({"one": SCORES}, CEILING, plots.CORRELATION, summaries={"one": SUMMARY}).axes[0]
+    assert [SUMMARY.correlation.low, SUMMARY.correlation.high] in [
+        list(line.get_ydata()) for line in correlations.lines
+    ]
