@@ -14,7 +14,12 @@ def main(arguments=None):
         "simulated": sources.add_parser("simulated", help="rendered objects and simulated sites; needs no download"),
         "course": sources.add_parser("course", help="IT_data.h5 of the course, from Google Drive (384 MB)"),
         "brainscore": sources.add_parser("brainscore", help="the public Brain-Score release of the same recordings"),
-        "v4": sources.add_parser("v4", help="small recordings of area V4"),
+        "v4": sources.add_parser(
+            "v4",
+            help="small recordings of area V4",
+            epilog=_sessions(),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        ),
     }
     for parser_of_source in options.values():
         parser_of_source.add_argument("--folder", default=".", help="where the HDF5 file goes (default: here)")
@@ -46,6 +51,14 @@ def main(arguments=None):
         sys.exit(f"{given.source}: {error}")
     except KeyboardInterrupt:
         sys.exit("Interrupted; nothing half-made was left. Run the same command to go on")
+
+
+def _sessions():
+    lines = ["session  neurons  images  repeats  kind of images"]
+    for name, session in v4.SESSIONS.items():
+        neurons, images, repeats, kind = ("" if value is None else value for value in session)
+        lines.append(f"{name:7s}  {neurons:7}  {images:6}  {repeats:7}  {kind}")
+    return "\n".join(lines)
 
 
 def _make(given):

@@ -18,6 +18,7 @@ import requests
 from PIL import Image
 
 from recordings import brainscore, course, fetch, schema, v4
+from recordings.__main__ import main
 from recordings.archive import ImageArchive
 from recordings.schema import RecordingError
 from tests.servers import HTML, Served, running
@@ -631,3 +632,12 @@ def test_real_sessions(tmp_path):
                 trials = schema.read_array(file, "trials_val")
                 assert trials.shape == (10, 64, 50)
                 np.testing.assert_allclose(np.nanmean(trials, axis=0), file["spikes_val"][:], rtol=1e-5, atol=1e-5)
+
+
+def test_the_help_lists_what_each_session_holds(capsys):
+    with pytest.raises(SystemExit):
+        main(["v4", "--help"])
+    printed = capsys.readouterr().out
+    session = v4.SESSIONS["210325"]
+    row = next(line for line in printed.splitlines() if line.startswith("210325"))
+    assert row.split()[:4] == ["210325", str(session.n_neurons), str(session.n_images), str(session.n_repeats)]
