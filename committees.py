@@ -110,6 +110,8 @@ def train_committee(build, inputs, rates, held_out, path, about, seed=0, device=
                 **options,
             )
             save_checkpoint(place, network, **made_of, history=vars(history))
+            # what predicts is what is in the file: a run that is resumed must give the same numbers to the last digit
+            network, _ = load_checkpoint(place, **made_of)
         members.append(network)
         histories.append(history)
         predictions.append(predict(network, inputs[fold], device=device, bfloat16=bfloat16))
