@@ -1,9 +1,6 @@
 """What a network makes of the stimuli: backbones, the activations of their layers, and stored principal components."""
 
-import errno
 import hashlib
-import shutil
-import tempfile
 import urllib.error
 from pathlib import Path
 
@@ -14,8 +11,8 @@ from torch.nn.functional import interpolate
 from tqdm.auto import tqdm
 
 import cache
+import mapped
 from encoding import principal_components
-from recordings.files import megabytes
 from recordings.simulated import backbone as simulated_backbone
 
 LAYERS = ("conv1", "layer1", "layer2", "layer3", "layer4", "avgpool")
@@ -177,6 +174,8 @@ def extract_activations(model, stimuli, layers=LAYERS, batch_size=16, bfloat16=N
                 if missing:
                     raise ValueError(f"The forward pass does not reach the layer {', '.join(missing)}")
                 store.update(_allocate({layer: batch_output.pop(layer) for layer in layers}, n_images, memory))
+            for kept in store.values():
+                mapped.release(kept)
     finally:
         for handle in handles:
             handle.remove()
@@ -198,23 +197,9 @@ def _allocate(first, n_images, memory):
         if needed <= memory:
             store[layer] = torch.empty(shape, dtype=output.dtype)
         else:
-            store[layer] = _file_backed(shape, output.dtype)
+            store[layer] = mapped.allocate(shape, output.dtype)
         store[layer][: len(output)] = output
     return store
-
-
-def _file_backed(shape, dtype):
-    n_values = int(np.prod(shape))
-    n_bytes = n_values * dtype.itemsize
-    with tempfile.NamedTemporaryFile(prefix="activations-") as file:
-        if (free := shutil.disk_usage(file.name).free) < n_bytes:
-            raise OSError(
-                errno.ENOSPC,
-                f"The disk is full: the activations need {megabytes(n_bytes)} for a while, {megabytes(free)} are free "
-                f"in {Path(file.name).parent}; set TMPDIR to another folder, or extract fewer layers at once",
-            )
-        # on leaving, the file loses its name; its room is freed with the tensor, however the program ends
-        return torch.from_file(file.name, shared=True, size=n_values, dtype=dtype).reshape(shape)
 
 
 def fingerprint(*contents):

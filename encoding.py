@@ -13,6 +13,7 @@ import torch
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.model_selection import KFold, StratifiedKFold, StratifiedShuffleSplit
 
+import mapped
 from metrics import correlation
 
 
@@ -65,6 +66,10 @@ def linear_kernel(a, b=None, mean=None, chunk_size=2048, device="cpu"):
                 kernel[top:, top:bottom] += _product(right[top:], right[top:bottom])
         else:
             kernel += _product(centred(a, chunk), right)
+        # not after each chunk: the system reads the neighbours of a page along with it
+        if start // chunk_size % 16 == 15:
+            mapped.release(a)
+            mapped.release(b)
     if a is b:
         kernel = kernel.tril() + kernel.tril(-1).T
     if not torch.isfinite(kernel).all():
@@ -102,7 +107,7 @@ def principal_components(train, *others, n_components=1000, device="cpu"):
     """
     train = _flat(train)
     # a mean in double precision: in single precision its rounding would itself look like a component
-    mean = train.mean(dim=0, dtype=torch.float64).to(train.dtype if train.dtype == torch.float64 else torch.float32)
+    mean = _mean(train).to(train.dtype if train.dtype == torch.float64 else torch.float32)
     gram = linear_kernel(train, mean=mean, device=device)
     if train.dtype in (torch.bfloat16, torch.float16):
         # rounding in the products outweighs that of a decomposition in single precision, which is three times as fast
@@ -368,6 +373,14 @@ def _product(left, right):
         # numpy's BLAS is as fast as torch's on Intel processors and twice as fast on AMD's
         return torch.from_numpy(left.numpy() @ right.numpy().T)
     return left @ right.T
+
+
+def _mean(features, n_images=64):
+    total = torch.zeros(features.shape[1], dtype=torch.float64, device=features.device)
+    for part in features.split(n_images):
+        total += part.sum(dim=0, dtype=torch.float64)
+        mapped.release(features)
+    return total / len(features)
 
 
 def _flat(features):

@@ -44,7 +44,8 @@ def run(task):
 
 def gram_rate(activations):
     """Operations a second of the Gram matrix, with every product counted, as if it were not symmetric."""
-    mean = activations.flatten(1).mean(dim=0, dtype=torch.float64).float()
+    # any offset takes the same time as the mean
+    offset = activations[0].float()
     start = time.perf_counter()
-    linear_kernel(activations, mean=mean)
+    linear_kernel(activations, mean=offset)
     return 2 * len(activations) * activations.numel() / (time.perf_counter() - start)
