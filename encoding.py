@@ -49,11 +49,17 @@ def linear_kernel(a, b=None, mean=None, chunk_size=2048, device="cpu"):
     mean = None if mean is None else torch.as_tensor(mean).flatten()
 
     def centred(features, chunk):
-        part = features[:, chunk].to(device)
-        if mean is None:
-            return part.contiguous()
-        # into its own precision at once: no copy in single precision in between
-        return torch.sub(part, mean[chunk].to(device), out=torch.empty(part.shape, dtype=part.dtype, device=device))
+        part = features[:, chunk]
+        result = torch.empty(part.shape, dtype=part.dtype, device=device)
+        # some images at a time, for the system takes in a mapped file by large pages
+        for images, place in zip(part.split(256), result.split(256)):
+            if mean is None:
+                place.copy_(images)
+            else:
+                # into its own precision at once: no copy in single precision in between
+                torch.sub(images.to(device), mean[chunk].to(device), out=place)
+            mapped.release(features)
+        return result
 
     kernel = torch.zeros(len(a), len(b), dtype=torch.float64, device=device)
     edges = np.linspace(0, len(b), 5).astype(int)
@@ -66,10 +72,6 @@ def linear_kernel(a, b=None, mean=None, chunk_size=2048, device="cpu"):
                 kernel[top:, top:bottom] += _product(right[top:], right[top:bottom])
         else:
             kernel += _product(centred(a, chunk), right)
-        # not after each chunk: the system reads the neighbours of a page along with it
-        if start // chunk_size % 16 == 15:
-            mapped.release(a)
-            mapped.release(b)
     if a is b:
         kernel = kernel.tril() + kernel.tril(-1).T
     if not torch.isfinite(kernel).all():

@@ -64,6 +64,7 @@ def main(arguments=None, limit_seconds=2.0):
     parser.add_argument("--size", type=int, default=224, help="height and width of the images (default %(default)s)")
     parser.add_argument("--neurons", type=int, default=168, help="simulated neurons (default %(default)s)")
     parser.add_argument("--timed", type=int, default=8, help="neurons that the usual loop takes (default %(default)s)")
+    parser.add_argument("--memory", type=float, default=20, help="GB that the usual way may take (default %(default)s)")
     parser.add_argument("--json", type=Path, help="where the numbers go (default benchmarks/results/)")
     options = parser.parse_args(arguments)
     n_images = options.images or (2880 if options.full else 256)
@@ -76,7 +77,7 @@ def main(arguments=None, limit_seconds=2.0):
         # one test image, which nobody looks at
         sizes = (n_images - n_val, n_val, 1)
         path = alone(simulated.make, folder, sizes, image_size=options.size, n_neurons=options.neurons)
-        task = Task(str(path), options.network, options.size, timed_neurons=options.timed)
+        task = Task(str(path), options.network, options.size, timed_neurons=options.timed, memory=1e9 * options.memory)
         measured_limits = alone(limits.measure, task, limit_seconds)
         runs = repeated(task, repeats, budget=float("inf") if options.full else BUDGET)
 
