@@ -18,7 +18,7 @@ from recordings.simulated import backbone as simulated_backbone
 LAYERS = ("conv1", "layer1", "layer2", "layer3", "layer4", "avgpool")
 
 # goes up when the code changes what a stored component means
-_VERSION = 1
+_VERSION = 2
 # activations that take more go to a file; what is left serves the stimuli and the Gram matrices
 _MEMORY = 2.5e9
 
@@ -115,7 +115,7 @@ def extract_activations(model, stimuli, layers=LAYERS, batch_size=16, bfloat16=N
         Small batches stay in the processor's cache; a GPU wants more.
     bfloat16 : bool, optional
         Compute in bfloat16 where that is safe (autocast), and store what comes out. By default where the processor
-        has it.
+        has it. Averages over places are taken, and kept, in float32.
     device : str or torch.device
     memory : float
         Bytes; activations that take more are kept in a temporary file that vanishes with the tensors.
@@ -160,7 +160,16 @@ def extract_activations(model, stimuli, layers=LAYERS, batch_size=16, bfloat16=N
 
         return hook
 
+    def in_single_precision(module, inputs):
+        return tuple(part.float() if torch.is_tensor(part) else part for part in inputs)
+
     handles = [modules[layer].register_forward_hook(keep(layer)) for layer in layers]
+    # a mean over places differs little between images, by less than bfloat16 can tell in some networks
+    handles += [
+        modules[layer].register_forward_pre_hook(in_single_precision)
+        for layer in layers
+        if isinstance(modules[layer], (torch.nn.AdaptiveAvgPool2d, torch.nn.AvgPool2d))
+    ]
     model = model.to(device=device, memory_format=torch.channels_last).eval()
     try:
         for start in tqdm(range(0, n_images, batch_size), desc="forward pass", unit="batch", leave=False):

@@ -344,7 +344,7 @@ def extreme_images(stimuli, rates, neurons, titles, unit="spikes/s", n_each=5):
     n_each : int
     """
     n_each = min(n_each, len(rates) // 2)
-    figure, axes = plt.subplots(len(neurons), 2 * n_each, figsize=(WIDTH, 1.45 * len(neurons)), squeeze=False)
+    figure, axes = plt.subplots(len(neurons), 2 * n_each, figsize=(WIDTH, 1.15 * len(neurons) + 0.4), squeeze=False)
     for row, neuron, title in zip(axes, neurons, titles):
         order = np.argsort(rates[:, neuron], kind="stable")
         for axis, index in zip(row, [*order[::-1][:n_each], *order[:n_each]]):
@@ -365,6 +365,8 @@ def extreme_images(stimuli, rates, neurons, titles, unit="spikes/s", n_each=5):
 def model_comparison(names, summaries, ceiling=None):
     """All models side by side: mean explained variance with its 95 % bootstrap interval over images.
 
+    Beside it stand the number and, where a ceiling is known, the fraction of it.
+
     Parameters
     ----------
     names : sequence of str
@@ -377,8 +379,10 @@ def model_comparison(names, summaries, ceiling=None):
         value, low, high = summary.explained_variance
         axis.plot([low, high], [place, place], color=BLUE, linewidth=2)
         axis.plot(value, place, "o", color=BLUE)
-        axis.text(high, place, f"  {value:.3f}", va="center", fontsize=9)
-    axis.plot([], [], "o-", color=BLUE, label="mean over neurons, 95 % interval over images")
+        fraction = "" if summary.fraction is None else f" ({summary.fraction.value:.2f})"
+        axis.text(high, place, f"  {value:.3f}{fraction}", va="center", fontsize=9)
+    written = " (fraction of the ceiling)" if any(summary.fraction is not None for summary in summaries) else ""
+    axis.plot([], [], "o-", color=BLUE, label=f"mean over neurons, 95 % interval over images{written}")
     if ceiling is not None:
         axis.axvline(np.nanmean(ceiling), color="black", linestyle="--", linewidth=1, label="noise ceiling, mean")
     axis.axvline(0, color="black", linewidth=0.8)
@@ -413,7 +417,7 @@ def fields(maps, titles, centres=None):
     return figure
 
 
-def layer_contributions(layers, contributions, baseline):
+def layer_contributions(layers, contributions, baseline, summaries):
     """What each layer contributes to the explained variance of every neuron, stacked.
 
     Parameters
@@ -423,6 +427,8 @@ def layer_contributions(layers, contributions, baseline):
         They add up to the explained variance of the whole model.
     baseline : array of shape (n_neurons,)
         Explained variance of a simpler model, drawn as a line.
+    summaries : dict of str to metrics.Summary
+        Of the whole and of the simpler model, for the title.
     """
     order = np.argsort(-np.nan_to_num(contributions.sum(axis=0)), kind="stable")
     figure, (axis, side) = plt.subplots(1, 2, figsize=(WIDTH, 3.8), width_ratios=(4, 1.3), sharey=False)
@@ -440,4 +446,12 @@ def layer_contributions(layers, contributions, baseline):
     side.barh(layers, np.nanmean(contributions, axis=1), color=colours[: len(layers)])
     side.invert_yaxis()
     side.set(xlabel="contribution, mean\nover neurons")
+    lines = [f"{name}: explained variance {score(summary)}" for name, summary in summaries.items()]
+    figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=9)
     return figure
+
+
+def score(summary):
+    """A summary in words: explained variance with its 95 % interval, and the fraction of the ceiling if it is known."""
+    fraction = "" if summary.fraction is None else f", {summary.fraction.value:.2f} of the ceiling"
+    return f"{summary.explained_variance}{fraction}"

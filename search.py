@@ -1,14 +1,18 @@
 """Hyper-parameter search that survives interruptions and can be shared: an Optuna study in a database."""
 
+import time
 import warnings
 
 import optuna
+import sqlalchemy.exc
 from optuna.trial import TrialState
+
+from recordings.files import is_gone, process_name
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
-def open_study(name, storage, heartbeat=60):
+def open_study(name, storage, heartbeat=10):
     """Create a study that maximises a score, or open the one that is there.
 
     Parameters
@@ -18,8 +22,9 @@ def open_study(name, storage, heartbeat=60):
     storage : str
         Address of a database as SQLAlchemy takes it, for example ``"sqlite:///study.db"``.
     heartbeat : int
-        Seconds between signs of life of a worker; a trial whose worker is silent for five times as long is taken for
-        dead and tried again.
+        Seconds between signs of life of a worker; the trial of one that is silent for six times as long has failed. In
+        a database that machines share, another worker then tries it again with the same parameters; in a file, the
+        search goes on as if it had not been interrupted.
 
     Returns
     -------
@@ -27,6 +32,28 @@ def open_study(name, storage, heartbeat=60):
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     local = storage.startswith("sqlite")
+    for attempt in range(10):
+        try:
+            study = _create_or_load(name, storage, local, heartbeat)
+            break
+        except (
+            sqlalchemy.exc.IntegrityError,
+            sqlalchemy.exc.ProgrammingError,
+            sqlalchemy.exc.OperationalError,
+        ) as error:
+            # workers that begin at once make the same tables, and all but one of them fail
+            if attempt == 9 or (not local and isinstance(error, sqlalchemy.exc.OperationalError)):
+                raise
+            time.sleep(0.5)
+    if local:
+        # on the same machine a killed worker is known at once
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if is_gone(trial.user_attrs.get("process", "")):
+                study.tell(trial.number, state=TrialState.FAIL)
+    return study
+
+
+def _create_or_load(name, storage, local, heartbeat):
     with warnings.catch_warnings():
         # the sign of life is marked as experimental, and may change its name in a later version
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -34,13 +61,14 @@ def open_study(name, storage, heartbeat=60):
             storage,
             engine_kwargs={"connect_args": {"timeout": 60}} if local else {"pool_pre_ping": True},
             heartbeat_interval=heartbeat,
-            grace_period=5 * heartbeat,
+            grace_period=6 * heartbeat,
+            # run_study suggests the same again to who continues alone; to others it must be handed over
+            heartbeat_stale_trial_callback=None if local else optuna.storages.RetryHeartbeatStaleTrialCallback(),
         )
-    pruner = optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=4)
     return optuna.create_study(
         study_name=name,
         storage=database,
-        pruner=pruner,
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=4),
         direction="maximize",
         load_if_exists=True,
     )
@@ -51,12 +79,17 @@ def finished_trials(study):
     return study.get_trials(deepcopy=False, states=FINISHED)
 
 
+class _SurplusError(Exception):
+    """Another worker began the last trial at the same moment."""
+
+
 def run_study(study, objective, n_trials, seed=0, worker=0, report=print):
-    """Run trials until the study has ``n_trials`` that were completed or pruned.
+    """Run trials until the study has ``n_trials`` that were completed or pruned, no more and no fewer.
 
     What a trial suggests depends on the seed, on how many trials were finished before it and on their scores, not on
     the process: a search that was interrupted goes on to the same end. Where several workers share a study, each
-    needs a number of its own; they then end with at most one trial a worker too many.
+    needs a number of its own; who finds nothing left to begin waits until the others have finished, in case one of them
+    does not.
 
     Parameters
     ----------
@@ -79,10 +112,27 @@ def run_study(study, objective, n_trials, seed=0, worker=0, report=print):
     RuntimeError
         If a score is NaN.
     """
+
+    def claimed(trial):
+        trial.set_user_attr("process", process_name())
+        others = study.get_trials(deepcopy=False, states=(*FINISHED, TrialState.RUNNING))
+        if sum(other.number < trial.number for other in others) >= n_trials:
+            trial.set_user_attr("surplus", True)
+            raise _SurplusError
+        return objective(trial)
+
     done = len(finished_trials(study))
     if done:
         report(f"The study holds {done} finished trials already, of {n_trials}")
     while (done := len(finished_trials(study))) < n_trials:
+        unfinished = study.get_trials(deepcopy=False, states=(TrialState.WAITING, TrialState.RUNNING))
+        running = sum(trial.state == TrialState.RUNNING for trial in unfinished)
+        if done + running >= n_trials and running == len(unfinished):
+            time.sleep(0.5)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                optuna.storages.fail_stale_trials(study)
+            continue
         # a fresh sampler for each trial: a long-lived one would remember how often it was asked
         # no constant liar: what a killed worker left unfinished must not change what comes next
         study.sampler = optuna.samplers.TPESampler(
@@ -90,8 +140,14 @@ def run_study(study, objective, n_trials, seed=0, worker=0, report=print):
         )
         # not the study's last trial, which may be another worker's
         ran = []
-        study.optimize(objective, n_trials=1, callbacks=[lambda _, trial, ran=ran: ran.append(trial)])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.optimize(
+                claimed, n_trials=1, catch=(_SurplusError,), callbacks=[lambda _, trial, ran=ran: ran.append(trial)]
+            )
         last = ran[0]
+        if last.user_attrs.get("surplus"):
+            continue
         if last.state not in FINISHED:
             # the next trial would be the same one
             raise RuntimeError(f"trial {last.number} gave no score (it is NaN) with {last.params}")

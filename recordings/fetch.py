@@ -38,16 +38,20 @@ def one_at_a_time(path):
     Raises
     ------
     PermissionError
-        If the folder cannot be written.
+        If the folder cannot be written and does not hold the file already.
     """
     path = Path(path)
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path.with_name(f".{path.name}.lock"))
         lock.acquire()
-    except PermissionError as error:
-        message = f"No permission to write in {path.parent}; choose another folder"
-        raise PermissionError(error.errno, message, str(path)) from error
+    except OSError as error:
+        if not isinstance(error, PermissionError) and error.errno != errno.EROFS:
+            raise
+        # in a folder for reading only there is nothing to wait for
+        if not path.exists():
+            message = f"No permission to write in {path.parent}; choose another folder"
+            raise PermissionError(error.errno, message, str(path)) from error
     try:
         yield
     finally:

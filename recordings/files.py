@@ -2,8 +2,11 @@
 
 import contextlib
 import errno
+import glob
 import os
+import re
 import shutil
+import socket
 import tempfile
 from pathlib import Path
 
@@ -13,9 +16,32 @@ def megabytes(n_bytes):
     return f"{n_bytes / 1e6:,.1f} MB"
 
 
+def process_name():
+    """A name for this process that no other one has, on this machine or beside it."""
+    return f"{re.sub(r'[^A-Za-z0-9]', '_', socket.gethostname())}-{os.getpid()}"
+
+
+def is_gone(name):
+    """Whether the process of that ``process_name`` has ended; of other machines nothing is known, hence no."""
+    host, _, number = name.rpartition("-")
+    # elsewhere the question itself would end the process
+    if os.name != "posix" or not number.isdigit() or host != process_name().rpartition("-")[0]:
+        return False
+    try:
+        os.kill(int(number), 0)
+        # one that nobody waited for has ended too
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+
+
 @contextlib.contextmanager
 def written_whole(path, bytes_needed=None):
     """Give a temporary path beside ``path``; rename it to ``path`` when the block ends well, else remove it.
+
+    What a killed process left of an earlier attempt at the same file is removed first.
 
     Parameters
     ----------
@@ -38,15 +64,16 @@ def written_whole(path, bytes_needed=None):
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_left_over(path)
         # beforehand, because HDF5 takes the whole process down when the disk is full while it closes a file
         if bytes_needed and shutil.disk_usage(path.parent).free < 1.01 * bytes_needed + 2**16:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    except PermissionError as error:
-        raise PermissionError(
-            error.errno, f"No permission to write in {path.parent}; choose another folder", str(path)
-        ) from error
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}~{process_name()}~", suffix=path.suffix)
     except OSError as error:
+        if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+            raise PermissionError(
+                error.errno, f"No permission to write in {path.parent}; choose another folder", str(path)
+            ) from error
         raise _explained(error, path, bytes_needed) from error
     os.close(handle)
     temporary = Path(name)
@@ -60,6 +87,12 @@ def written_whole(path, bytes_needed=None):
         if explained is error:
             raise
         raise explained from error
+
+
+def _remove_left_over(path):
+    for left in path.parent.glob(f".{glob.escape(path.stem)}~*~*{glob.escape(path.suffix)}"):
+        if is_gone(left.name.split("~")[-2]):
+            left.unlink(missing_ok=True)
 
 
 def _umask():

@@ -1,11 +1,14 @@
 """What the tests share: one small made-up recording, figures that never open a window."""
 
+import subprocess
+
 import matplotlib
 import pytest
 import torch
 from threadpoolctl import threadpool_limits
 
 from recordings import schema
+from tests.notebooks import run
 from tests.small import made_up
 
 matplotlib.use("Agg")
@@ -24,3 +27,25 @@ def content():
 def recording(tmp_path_factory, content):
     """A small recording on disk, to be read only."""
     return schema.write(tmp_path_factory.mktemp("recording") / "IT_data.h5", **content)
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory):
+    """A folder with recordings, one in which all four notebooks have run, and what they printed."""
+    folder = tmp_path_factory.mktemp("recordings, größer")
+    output = tmp_path_factory.mktemp("output")
+    return folder, output, run(folder, output)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a disk of a megabyte."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", path], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("this user may not mount a disk")
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", path], check=True)

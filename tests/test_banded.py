@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+import torch
+from himalaya.kernel_ridge import WeightedKernelRidge
 
 import encoding
 import metrics
@@ -51,3 +53,18 @@ def test_held_out_predictions_do_not_know_their_fold(fitted):
     honest = metrics.explained_variance(rates[aside], found).mean()
     fitted_there = metrics.explained_variance(rates[aside], model.predict([part[aside] for part in train])).mean()
     assert 0.8 < honest < fitted_there
+
+
+def test_held_out_predictions_are_those_of_himalaya(fitted):
+    model, _, _, rates = fitted
+    (fold,) = held_out = encoding.folds(150, n_folds=5, seed=0)[:1]
+    kept = np.setdiff1d(np.arange(150), fold)
+    reference = WeightedKernelRidge(
+        alpha=1.0,
+        deltas=torch.as_tensor(model.deltas_),
+        kernels="precomputed",
+        solver_params={"tol": 1e-6, "max_iter": 2000},
+    )
+    reference.fit(model.kernels_[:, kept][:, :, kept], model.centred_[kept])
+    expected = reference.predict(model.kernels_[:, fold][:, :, kept]).numpy() + model.mean_
+    np.testing.assert_allclose(model.held_out_prediction(held_out), expected, atol=2e-3 * rates.std())

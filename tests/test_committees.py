@@ -1,6 +1,10 @@
+import threading
+import time
+
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 
 import committees
 import networks
@@ -67,3 +71,30 @@ def test_a_constant_neuron_does_not_spoil_the_score():
     rates = np.random.default_rng(2).standard_normal((50, 3))
     rates[:, 1] = 4
     assert committees.held_out_score(rates, rates) == pytest.approx(1)
+
+
+def test_two_processes_divide_the_members(problem, tmp_path, monkeypatch):
+    path = tmp_path / "model.pth"
+    whole = train(problem, tmp_path / "alone.pth")
+    order = []
+
+    def counted(*arguments, **options):
+        order.append(options["seed"])
+        return networks.fit(*arguments, **options)
+
+    monkeypatch.setattr(committees, "fit", counted)
+    # another process holds the first member: this one begins with the second, and then waits for the first
+    held = threading.Event()
+
+    def hold():
+        with FileLock(tmp_path / ".model_0.pth.lock"):
+            held.set()
+            time.sleep(3)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    held.wait()
+    committee = train(problem, path)
+    other.join()
+    assert order == [1, 0]
+    np.testing.assert_array_equal(committee.held_out_prediction(), whole.held_out_prediction())

@@ -4,13 +4,16 @@ import errno
 import os
 import re
 import subprocess
+import sys
+import time
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import torch
 
-from recordings.files import megabytes, written_whole
+from recordings.files import is_gone, megabytes, process_name, written_whole
 
 
 @pytest.fixture(params=["plain", "with spaces", "Übung été"])
@@ -18,20 +21,6 @@ def folder(request, tmp_path):
     path = tmp_path / request.param
     path.mkdir()
     return path
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A folder on a disk of a megabyte."""
-    path = tmp_path / "disk"
-    path.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", path], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("this user may not mount a disk")
-    try:
-        yield path
-    finally:
-        subprocess.run(["umount", path], check=True)
 
 
 def test_a_file_appears_when_it_is_whole(folder):
@@ -75,14 +64,15 @@ def test_a_folder_that_cannot_be_written_is_named(folder):
         written_whole(folder / "data.txt").__enter__()
 
 
-def test_a_refused_folder_is_named(folder, monkeypatch):
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
+def test_a_refused_folder_is_named(folder, monkeypatch, number):
     def refuse(*args, **kwargs):
-        raise PermissionError(errno.EACCES, "Permission denied")
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("tempfile.mkstemp", refuse)
     with pytest.raises(PermissionError, match=f"No permission to write in {folder}; choose another") as raised:
         written_whole(folder / "data.txt").__enter__()
-    assert raised.value.errno == errno.EACCES
+    assert raised.value.errno == number
 
 
 def write_bytes(path):
@@ -128,3 +118,44 @@ def test_a_disk_that_is_too_small_is_known_before_anything_is_written(small_disk
 def test_megabytes_are_read_by_people():
     assert megabytes(384_123_456) == "384.1 MB"
     assert megabytes(12_345_678_901) == "12,345.7 MB"
+
+
+def test_a_process_that_ended_is_gone():
+    assert not is_gone(process_name())
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    host = process_name().rpartition("-")[0]
+    # nobody has waited for it yet
+    while ended.poll() is None:
+        time.sleep(0.01)
+    assert is_gone(f"{host}-{ended.pid}")
+    assert not is_gone(f"another_machine-{ended.pid}")
+    assert not is_gone("")
+
+
+WRITER = """
+import sys, time
+sys.path.insert(0, sys.argv[2])
+from recordings.files import written_whole
+with written_whole(sys.argv[1]) as temporary:
+    temporary.write_text("half")
+    print("writing", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_process_left_is_removed_and_what_another_writes_is_not(folder):
+    path, root = folder / "data.txt", str(Path(__file__).resolve().parents[1])
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, path, root], stdout=subprocess.PIPE, text=True) for _ in "ab"
+    ]
+    assert [writer.stdout.readline() for writer in writers] == ["writing\n"] * 2
+    writers[0].kill()
+    writers[0].wait()
+    assert len(list(folder.iterdir())) == 2
+    with written_whole(path) as temporary:
+        temporary.write_text("whole")
+    assert path.read_text() == "whole"
+    (other,) = set(folder.iterdir()) - {path}
+    assert f"-{writers[1].pid}~" in other.name
+    writers[1].kill()
+    writers[1].communicate()

@@ -1,50 +1,16 @@
 """The four notebooks, small, from nothing to the last table: they run, they agree with themselves, they go on."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import nbformat
 import pandas as pd
 import pytest
 
-HERE = Path(__file__).resolve().parents[1]
-NOTEBOOKS = ("week6", "week7", "week9", "test")
-SETTINGS = {
-    "RECORDING": {"sizes": [160, 48, 48], "image_size": 64, "n_neurons": 12, "n_trials": 10},
-    "N_COMPONENTS": 40,
-    "N_TRIALS": 5,
-    "SEARCH_EPOCHS": 2,
-    "EPOCHS": 2,
-    "IMAGE_SIZE": 32,
-    "BUDGET": "tiny",
-}
+from tests.notebooks import HERE, NOTEBOOKS, run
 
 
-def run(folder, output, *notebooks, data="simulated", **settings):
-    """Execute notebooks as ``make run`` does, on one thread."""
-    settings = {**SETTINGS, "FOLDER": str(folder), "OUTPUT": str(output), **settings}
-    command = [sys.executable, "run_notebooks.py", *notebooks, "--data", data]
-    for name, value in settings.items():
-        command += ["--set", f"{name}={value!r}"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=HERE, env=environment, capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def first(tmp_path_factory):
-    """A folder with recordings, and one in which all four notebooks have run."""
-    folder = tmp_path_factory.mktemp("recordings, größer")
-    output = tmp_path_factory.mktemp("output")
-    return folder, output, run(folder, output)
-
-
-def test_they_write_what_they_promise(first):
-    _, output, log = first
+def test_they_write_what_they_promise(finished_run):
+    _, output, log = finished_run
     scores = pd.read_csv(output / "figures" / "scores.csv")
     assert set(scores["notebook"]) == set(NOTEBOOKS)
     assert list(scores.columns) == [
@@ -61,9 +27,9 @@ def test_they_write_what_they_promise(first):
     assert "scores.csv" in log
 
 
-def test_no_warning_and_no_progress_bar_stays_in_them(first):
+def test_no_warning_and_no_progress_bar_stays_in_them(finished_run):
     for name in NOTEBOOKS:
-        notebook = nbformat.read(first[1] / f"{name}.ipynb", as_version=4)
+        notebook = nbformat.read(finished_run[1] / f"{name}.ipynb", as_version=4)
         outputs = json.dumps([cell.get("outputs", []) for cell in notebook.cells])
         assert "Warning" not in outputs
         assert "it/s" not in outputs
@@ -71,14 +37,14 @@ def test_no_warning_and_no_progress_bar_stays_in_them(first):
         assert counts == list(range(1, len(counts) + 1))
 
 
-def test_a_second_run_gives_the_same_scores(first, tmp_path):
-    folder, output, _ = first
+def test_a_second_run_gives_the_same_scores(finished_run, tmp_path):
+    folder, output, _ = finished_run
     run(folder, tmp_path)
     assert (tmp_path / "figures" / "scores.csv").read_text() == (output / "figures" / "scores.csv").read_text()
 
 
-def test_a_run_again_does_nothing_twice(first):
-    folder, output, _ = first
+def test_a_run_again_does_nothing_twice(finished_run):
+    folder, output, _ = finished_run
     before = (output / "figures" / "scores.csv").read_text()
     files = [*(output / "Activations").iterdir(), *(output / "Models").glob("*.pth")]
     times = {file: file.stat().st_mtime_ns for file in files}

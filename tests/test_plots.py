@@ -51,7 +51,7 @@ FIGURES = {
     "models": lambda: plots.model_comparison(["one", "two"], [SUMMARY, SUMMARY], CEILING),
     "fields": lambda: plots.fields(FIELDS, [f"neuron {i}" for i in range(7)], RNG.uniform(-0.3, 0.3, (7, 2))),
     "contributions": lambda: plots.layer_contributions(
-        ["conv1", "layer1"], np.stack([SCORES, SCORES / 2]), np.nan_to_num(SCORES)
+        ["conv1", "layer1"], np.stack([SCORES, SCORES / 2]), np.nan_to_num(SCORES), {"all": SUMMARY, "one": SUMMARY}
     ),
 }
 
@@ -67,7 +67,7 @@ def style():
 def test_every_figure_is_tested():
     drawing = {name for name, value in vars(plots).items() if callable(value) and value.__module__ == "plots"}
     tested = {name for case in FIGURES.values() for name in case.__code__.co_names}
-    assert {name for name in drawing if not name.startswith("_")} - tested == {"as_jpeg", "save", "use_style"}
+    assert {name for name in drawing if not name.startswith("_")} - tested == {"as_jpeg", "save", "score", "use_style"}
 
 
 def named(axis, direction):

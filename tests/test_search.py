@@ -1,9 +1,14 @@
 """A search goes on where it was interrupted, to the same end."""
 
 import math
+import multiprocessing
+import os
+import signal
+import time
 
 import optuna
 import pytest
+from optuna.trial import TrialState
 
 from search import finished_trials, open_study, run_study
 
@@ -66,11 +71,8 @@ def test_a_study_is_continued_by_the_next_run(storage, uninterrupted):
     assert search(storage, 10)[1] == uninterrupted[1]
 
 
-# Optuna marks a trial as failed after the first and the last; after SystemExit it stays, as when it is killed
-@pytest.mark.parametrize(
-    ("error", "interrupted_in"), [(KeyboardInterrupt, 8), (MemoryError, 1), (SystemExit, 4), (SystemExit, 8)]
-)
-def test_an_interrupted_search_ends_with_the_same_trials(storage, uninterrupted, interrupted_in, error):
+def interrupt(storage, interrupted_in, strike):
+    """A search that ends in the middle of its trial number ``interrupted_in``, counted from 1."""
     calls = []
 
     def interrupted(trial):
@@ -78,14 +80,71 @@ def test_an_interrupted_search_ends_with_the_same_trials(storage, uninterrupted,
         if len(calls) == interrupted_in:
             trial.suggest_float("x", -3, 3)
             trial.report(-100, 0)
-            raise error
+            strike()
         return objective(trial)
 
+    search(storage, 10, objective=interrupted)
+
+
+def strike_with(error):
+    raise error
+
+
+@pytest.mark.parametrize(("error", "interrupted_in"), [(KeyboardInterrupt, 8), (MemoryError, 1)])
+def test_an_interrupted_search_ends_with_the_same_trials(storage, uninterrupted, interrupted_in, error):
     with pytest.raises(error):
-        search(storage, 10, objective=interrupted)
+        interrupt(storage, interrupted_in, lambda: strike_with(error))
     best, trials = search(storage, 10)
     assert trials == uninterrupted[1]
     assert best.params == uninterrupted[0].params
+
+
+@pytest.mark.parametrize("interrupted_in", [4, 8])
+def test_a_killed_search_ends_with_the_same_trials_at_once(storage, uninterrupted, interrupted_in):
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=killed_search, args=(storage, interrupted_in))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    start = time.monotonic()
+    assert search(storage, 10)[1] == uninterrupted[1]
+    # without waiting for signs of life
+    assert time.monotonic() - start < 30
+
+
+def killed_search(storage, interrupted_in):
+    interrupt(storage, interrupted_in, lambda: os.kill(os.getpid(), signal.SIGKILL))
+
+
+def test_no_more_trials_than_asked_for_when_two_begin_the_last_at_once(storage, monkeypatch):
+    study = open_study("study", storage)
+    run_study(study, objective, 3, report=lambda line: None)
+    begun = []
+
+    def while_another_begins(trial):
+        # the other asks after this one has begun, as if it had not looked whether anything is left
+        begun.append(trial.number)
+        return objective(trial)
+
+    other = open_study("study", storage)
+    running = other.ask()
+    get_trials = type(study).get_trials
+    hidden = []
+
+    def without_the_other(self, deepcopy=True, states=None):
+        found = get_trials(self, deepcopy, states)
+        # the first look misses it
+        if states == (TrialState.WAITING, TrialState.RUNNING) and not hidden:
+            hidden.append(running.number)
+            other.tell(running, objective(running), state=TrialState.COMPLETE)
+            return [trial for trial in found if trial.number != running.number]
+        return found
+
+    monkeypatch.setattr(type(study), "get_trials", without_the_other)
+    run_study(study, while_another_begins, 4, report=lambda line: None)
+    assert hidden == [running.number]
+    assert begun == []
+    assert len(finished_trials(study)) == 4
 
 
 def test_other_seeds_and_names_are_other_searches(storage, uninterrupted):

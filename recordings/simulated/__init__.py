@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+from tqdm.auto import tqdm
 
 from recordings import schema
+from recordings.fetch import one_at_a_time
 from recordings.simulated.neurons import Population, contrast_map
 from recordings.simulated.stimuli import OBJECTS, render_images, sample_scenes
 
@@ -42,24 +44,35 @@ def make(folder=".", sizes=SIZES, image_size=schema.IMAGE_SIZE, n_neurons=168, n
     """
     path, sizes = Path(folder) / FILE_NAME, tuple(sizes)
     settings = f"{CITATION} Model {MODEL_VERSION}: {sizes}, {image_size} px, {n_neurons} sites, {n_trials} trials."
-    if path.exists():
-        try:
-            with schema.open_recording(path) as file:
-                same = schema.text_of(file, "citation") == settings and file.attrs.get("seed") == seed
-        except schema.RecordingError as error:
-            print(f"Made anew: {error}")
-            same = False
-        if same:
-            return path
-        print(f"{path} was made with other settings or another version: it is made anew")
+    with one_at_a_time(path):
+        if not _is_there(path, settings, seed):
+            population = Population(OBJECTS, n_neurons, seed)
+            _write(path, population, sizes, image_size, n_trials, settings, seed, workers)
+    return path
 
-    scenes, images, rates = simulate(sizes, image_size, n_neurons, seed, workers)
-    population = Population(OBJECTS, n_neurons, seed)
+
+def _is_there(path, settings, seed):
+    if not path.exists():
+        return False
+    try:
+        with schema.open_recording(path) as file:
+            if schema.text_of(file, "citation") == settings and file.attrs.get("seed") == seed:
+                return True
+        reason = f"{path} was made with other settings or another version"
+    except schema.RecordingError as error:
+        reason = error
+    print(f"{path} is made anew: {reason}")
+    return False
+
+
+def _write(path, population, sizes, image_size, n_trials, settings, seed, workers):
+    scenes, images, contrast = _show(sizes, image_size, seed, workers)
+    rates = population.rates(scenes, contrast)
     trials = population.trials(rates, n_trials, seed)
     bounds = np.cumsum((0, *sizes))
     parts = {split: slice(a, b) for split, a, b in zip(schema.SPLITS, bounds[:-1], bounds[1:])}
     names = np.array(OBJECTS)[scenes["object"]]
-    return schema.write(
+    schema.write(
         path,
         images={split: images[part] for split, part in parts.items()},
         rates={split: trials[:, part].mean(axis=0) for split, part in parts.items()},
@@ -73,18 +86,8 @@ def make(folder=".", sizes=SIZES, image_size=schema.IMAGE_SIZE, n_neurons=168, n
     )
 
 
-def simulate(sizes=SIZES, image_size=schema.IMAGE_SIZE, n_neurons=168, seed=0, workers=2):
-    """Scenes, images and expected rates of the experiment, in the order of its splits.
-
-    Returns
-    -------
-    scenes : structured array of shape (n_images,)
-    images : array of shape (n_images, image_size, image_size, 3), uint8
-    rates : array of shape (n_images, n_neurons)
-        Expected firing rates, spikes per second.
-    """
-    from tqdm.auto import tqdm
-
+def _show(sizes, image_size, seed, workers):
+    """Scenes, images (n_images, image_size, image_size, 3) as uint8, and their contrast, in the order of the splits."""
     n_images = sum(sizes)
     rng = np.random.default_rng([seed, 0])
     scenes = rng.permutation(sample_scenes(np.arange(n_images) % len(OBJECTS), seed))
@@ -94,8 +97,7 @@ def simulate(sizes=SIZES, image_size=schema.IMAGE_SIZE, n_neurons=168, seed=0, w
     for image, drawn in zip(images, tqdm(rendered, total=n_images, desc="rendering", unit="image")):
         image[:] = drawn
         contrast.append(contrast_map(drawn))
-    rates = Population(OBJECTS, n_neurons, seed).rates(scenes, np.stack(contrast))
-    return scenes, images, rates
+    return scenes, images, np.stack(contrast)
 
 
 def simulated_centres(path):
