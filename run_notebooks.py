@@ -97,7 +97,12 @@ def main(arguments=None):
     folder = HERE
     if parameters:
         folder = Path(parameters.setdefault("OUTPUT", f"runs/{given.data}"))
-        (HERE / folder).mkdir(parents=True, exist_ok=True)
+        try:
+            (HERE / folder).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            sys.exit(
+                f"No permission to write in {HERE / folder} ({error}); choose another folder with --set OUTPUT=..."
+            )
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
     log = logging.getLogger("papermill")

@@ -152,7 +152,7 @@ def test_a_full_disk_ends_a_notebook_with_what_it_needs(finished_run, small_disk
 def odd_recording(folder, kind):
     """A file that the notebooks take for the course's."""
     if kind == "one neuron, no test images, one image in a category":
-        content = made_up(sizes={"train": 60, "val": 20, "test": 0}, n_neurons=1)
+        content = made_up(sizes={"train": 60, "val": 20, "test": 0}, n_neurons=1, image_size=schema.IMAGE_SIZE)
         content["objects"]["train"] = ["face1", *["car1", "ship2"] * 29, "car2"]
     else:
         content = made_up(sizes={"train": 24, "val": 20, "test": 8}, n_neurons=30)
