@@ -169,8 +169,9 @@ class FactorisedReadout(nn.Module):
         self.shape = (height, width)
 
     def forward(self, maps):
-        pooled = torch.einsum("icp,np->inc", maps.flatten(2), self.mask)
-        return (pooled * self.features).sum(dim=2) + self.bias
+        # one weight for each place and feature: a single matrix product, however many neurons
+        weights = torch.einsum("nc,np->ncp", self.features, self.mask).flatten(1)
+        return nn.functional.linear(maps.flatten(1), weights, self.bias)
 
     def fields(self):
         """Spatial masks (n_neurons, height, width), non-negative, each with a sum of one."""
@@ -204,9 +205,20 @@ class GaussianReadout(nn.Module):
         position = self.position.expand(len(maps), -1, -1)
         if self.training:
             position = position + self.log_spread.exp() * torch.randn_like(position)
-        grid = position.clamp(-1, 1)[:, :, None].to(maps.dtype)
-        sampled = nn.functional.grid_sample(maps, grid, align_corners=False, padding_mode="border")[..., 0]
-        return (sampled.transpose(1, 2) * self.features).sum(dim=2) + self.bias
+        # features first, then the place: far less to interpolate than with every feature of every neuron
+        drive = torch.einsum("icp,nc->inp", maps.flatten(2), self.features)
+        return (drive * self._interpolation(position.clamp(-1, 1), maps.shape[2:])).sum(dim=2) + self.bias
+
+    @staticmethod
+    def _interpolation(position, shape):
+        """Bilinear weights (n_images, n_neurons, height * width) of the cells around each position."""
+        weights = []
+        for axis, size in ((1, shape[0]), (0, shape[1])):
+            # in units of cells, from the middle of the first one
+            place = (((position[..., axis] + 1) * size - 1) / 2).clamp(0, size - 1)
+            cells = torch.arange(size, device=place.device)
+            weights.append((1 - (place[..., None] - cells).abs()).clamp(min=0))
+        return (weights[0][..., :, None] * weights[1][..., None, :]).flatten(2)
 
     def centres(self):
         """Positions (n_neurons, 2) as (x, y) in fractions of the image from its middle, y downwards."""
@@ -328,8 +340,9 @@ def save_checkpoint(path, network, **about):
         "about": about,
     }
     size = sum(value.numel() * value.element_size() for value in content["weights"].values())
-    with written_whole(path, size) as temporary:
-        torch.save(content, temporary)
+    # to an open file: else the archive would hold the name of the temporary one, another every time
+    with written_whole(path, size) as temporary, temporary.open("wb") as file:
+        torch.save(content, file)
 
 
 def load_checkpoint(path, **expected):
@@ -363,6 +376,10 @@ def load_checkpoint(path, **expected):
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
+            # sums do not cover what an entry is: torch reads nothing from one that claims to be a folder
+            damaged = damaged or next(
+                (entry.filename for entry in archive.infolist() if entry.external_attr & 0x10), None
+            )
         if damaged:
             raise CheckpointError(f"{path} is damaged at {damaged}; remove it and run the notebook that makes it")
         content = torch.load(path, map_location="cpu", weights_only=True)

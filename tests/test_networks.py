@@ -227,6 +227,17 @@ def test_gaussian_readout_reads_at_its_position():
     np.testing.assert_allclose(readout.centres()[1], (8.5 / 9 - 0.5, 0.5 / 5 - 0.5), rtol=1e-6)
 
 
+def test_gaussian_readout_interpolates_as_torch_does():
+    torch.manual_seed(0)
+    readout = networks.GaussianReadout(6, 4, 7, 50).eval()
+    readout.position.data.uniform_(-1.2, 1.2)
+    maps = torch.randn(3, 6, 4, 7)
+    grid = readout.position.detach().clamp(-1, 1).expand(3, -1, -1)[:, :, None]
+    sampled = torch.nn.functional.grid_sample(maps, grid, align_corners=False, padding_mode="border")[..., 0]
+    expected = torch.einsum("icn,nc->in", sampled, readout.features) + readout.bias
+    torch.testing.assert_close(readout(maps), expected)
+
+
 def test_centres_of_fields_are_their_centres_of_mass():
     fields = np.zeros((3, 4, 8))
     fields[0, 0, 7] = 1
@@ -262,8 +273,8 @@ def test_a_failure_while_saving_keeps_what_was_there(saved, tmp_path, monkeypatc
     path = tmp_path / "network.pth"
     path.write_bytes(saved[0].read_bytes())
 
-    def fail(content, temporary):
-        temporary.write_bytes(b"half")
+    def fail(content, file):
+        file.write(b"half")
         raise OSError("unplugged")
 
     monkeypatch.setattr(torch, "save", fail)
@@ -365,7 +376,11 @@ def test_a_damaged_checkpoint_is_refused(saved, tmp_path, damage):
 def test_a_flipped_byte_in_a_checkpoint_is_found_or_changes_nothing(saved, tmp_path):
     content, path = saved[0].read_bytes(), tmp_path / "network.pth"
     weights, refused = saved[1].state_dict(), 0
-    positions = np.linspace(0, len(content) - 1, 80).astype(int)
+    # everywhere a little, and the directory at the end byte by byte
+    positions = [
+        *np.linspace(0, len(content) - 1, 80).astype(int),
+        *range(content.find(b"PK\x01\x02"), len(content), 3),
+    ]
     for position in positions:
         path.write_bytes(flipped(content, int(position)))
         try:
