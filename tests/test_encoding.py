@@ -48,6 +48,7 @@ def test_kernel_of_half_precision_is_near():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.filterwarnings("ignore:invalid value encountered in matmul")
 def test_kernel_refuses_features_that_are_not_finite(bad):
     features = problem(10, 20)[0]
     features[3, 4] = bad

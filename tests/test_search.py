@@ -116,6 +116,7 @@ def killed_search(storage, interrupted_in):
     interrupt(storage, interrupted_in, lambda: os.kill(os.getpid(), signal.SIGKILL))
 
 
+@pytest.mark.filterwarnings("ignore:Heartbeat of storage is supposed")
 def test_no_more_trials_than_asked_for_when_two_begin_the_last_at_once(storage, monkeypatch):
     study = open_study("study", storage)
     run_study(study, objective, 3, report=lambda line: None)
