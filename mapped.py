@@ -47,8 +47,10 @@ def release(tensor):
 
     The values stay in the file and are read again when they are needed. Other tensors stay as they are.
     """
+    if tensor.device.type != "cpu" or not hasattr(mmap, "MADV_DONTNEED"):
+        return
     storage = tensor.untyped_storage()
-    if storage.filename is not None and hasattr(mmap, "MADV_DONTNEED"):
+    if storage.filename is not None:
         # python's mmap could do it too, but torch makes the mapping
         ctypes.CDLL(None).madvise(
             ctypes.c_void_p(storage.data_ptr()), ctypes.c_size_t(storage.nbytes()), mmap.MADV_DONTNEED

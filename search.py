@@ -36,11 +36,7 @@ def open_study(name, storage, heartbeat=10):
         try:
             study = _create_or_load(name, storage, local, heartbeat)
             break
-        except (
-            sqlalchemy.exc.IntegrityError,
-            sqlalchemy.exc.ProgrammingError,
-            sqlalchemy.exc.OperationalError,
-        ) as error:
+        except sqlalchemy.exc.DBAPIError as error:
             # workers that begin at once make the same tables, and all but one of them fail
             if attempt == 9 or (not local and isinstance(error, sqlalchemy.exc.OperationalError)):
                 raise

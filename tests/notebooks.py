@@ -54,7 +54,7 @@ class Run:
             family = [parent, *parent.children(recursive=True)]
             for process in family:
                 process.kill()
-            psutil.wait_procs(family)
+            psutil.wait_procs(family, timeout=30)
             return True
 
 
