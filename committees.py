@@ -88,56 +88,48 @@ def train_committee(build, inputs, rates, held_out, path, about, seed=0, device=
     -------
     committee : Committee
     """
-    path = Path(path)
+    rates, path = torch.as_tensor(rates), Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     places = [path.with_stem(f"{path.stem}_{number}") for number in range(len(held_out))]
-    options = {**options, "device": device, "bfloat16": bfloat16}
+
+    def member(number, place, fold):
+        kept = np.setdiff1d(np.arange(len(rates)), fold)
+        with seeded(seed + number):
+            network = build()
+        made_of = {**about, **options, "seed": seed + number, "config": network.config}
+        try:
+            network, stored = load_checkpoint(place, **made_of)
+        except (FileNotFoundError, CheckpointError) as reason:
+            if place.exists():
+                print(f"{place} is made anew: {reason}")
+            history = fit(
+                network,
+                (inputs[kept], rates[kept]),
+                (inputs[fold], rates[fold]),
+                seed=seed + number,
+                device=device,
+                bfloat16=bfloat16,
+                description=f"{path.stem} {number + 1}/{len(places)}",
+                **options,
+            )
+            save_checkpoint(place, network, **made_of, history=vars(history))
+            # what predicts is what is in the file: a run that is resumed must give the same numbers to the last digit
+            network, stored = load_checkpoint(place, **made_of)
+        return network, History(**stored["history"])
+
     found = {}
     # who finds a member in another process's hands goes on to the next, and comes back for it
     for wait in (False, True):
-        for number, place in enumerate(places):
+        for number, (place, fold) in enumerate(zip(places, held_out)):
+            lock = FileLock(place.with_name(f".{place.name}.lock"), blocking=wait)
             if number not in found:
-                description = f"{path.stem} {number + 1}/{len(places)}"
-                with contextlib.suppress(Timeout), FileLock(_lock(place), blocking=wait):
-                    found[number] = _member(
-                        build, inputs, rates, held_out[number], place, about, seed + number, description, options
-                    )
+                with contextlib.suppress(Timeout), lock:
+                    found[number] = member(number, place, fold)
     members, histories = zip(*(found[number] for number in range(len(places))))
     predictions = [
-        predict(member, inputs[fold], device=device, bfloat16=bfloat16) for member, fold in zip(members, held_out)
+        predict(network, inputs[fold], device=device, bfloat16=bfloat16) for network, fold in zip(members, held_out)
     ]
     return Committee(list(members), list(histories), list(held_out), predictions)
-
-
-def _lock(place):
-    place.parent.mkdir(parents=True, exist_ok=True)
-    return place.with_name(f".{place.name}.lock")
-
-
-def _member(build, inputs, rates, fold, place, about, seed, description, options):
-    """A member and its history, from its file, or trained and stored."""
-    kept = np.setdiff1d(np.arange(len(rates)), fold)
-    rates = torch.as_tensor(rates)
-    with seeded(seed):
-        network = build()
-    settings = {name: value for name, value in options.items() if name not in ("device", "bfloat16")}
-    made_of = {**about, **settings, "seed": seed, "config": network.config}
-    try:
-        network, stored = load_checkpoint(place, **made_of)
-    except (FileNotFoundError, CheckpointError) as reason:
-        if place.exists():
-            print(f"{place} is made anew: {reason}")
-        history = fit(
-            network,
-            (inputs[kept], rates[kept]),
-            (inputs[fold], rates[fold]),
-            seed=seed,
-            description=description,
-            **options,
-        )
-        save_checkpoint(place, network, **made_of, history=vars(history))
-        # what predicts is what is in the file: a run that is resumed must give the same numbers to the last digit
-        network, stored = load_checkpoint(place, **made_of)
-    return network, History(**stored["history"])
 
 
 def combine(predictions, rates):

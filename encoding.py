@@ -49,15 +49,15 @@ def linear_kernel(a, b=None, mean=None, chunk_size=2048, device="cpu"):
     mean = None if mean is None else torch.as_tensor(mean).flatten()
 
     def centred(features, chunk):
-        part = features[:, chunk]
+        part, offset = features[:, chunk], None if mean is None else mean[chunk].to(device)
         result = torch.empty(part.shape, dtype=part.dtype, device=device)
         # some images at a time, for the system takes in a mapped file by large pages
         for images, place in zip(part.split(256), result.split(256)):
-            if mean is None:
+            if offset is None:
                 place.copy_(images)
             else:
                 # into its own precision at once: no copy in single precision in between
-                torch.sub(images.to(device), mean[chunk].to(device), out=place)
+                torch.sub(images.to(device), offset, out=place)
             mapped.release(features)
         return result
 

@@ -136,11 +136,8 @@ def run_study(study, objective, n_trials, seed=0, worker=0, report=print):
         )
         # not the study's last trial, which may be another worker's
         ran = []
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            study.optimize(
-                claimed, n_trials=1, catch=(_SurplusError,), callbacks=[lambda _, trial, ran=ran: ran.append(trial)]
-            )
+        remember = [lambda _, trial, ran=ran: ran.append(trial)]
+        study.optimize(claimed, n_trials=1, catch=(_SurplusError,), callbacks=remember)
         last = ran[0]
         if last.user_attrs.get("surplus"):
             continue

@@ -11,7 +11,7 @@ import requests
 from filelock import FileLock
 from tqdm.auto import tqdm
 
-from recordings.files import megabytes
+from recordings.files import megabytes, refusal
 from recordings.schema import RecordingError, open_recording, text_of
 
 # seconds to wait for a connection, and then for the next bytes
@@ -46,12 +46,9 @@ def one_at_a_time(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except OSError as error:
-        if not isinstance(error, PermissionError) and error.errno != errno.EROFS:
-            raise
         # in a folder for reading only there is nothing to wait for
-        if not path.exists():
-            message = f"No permission to write in {path.parent}; choose another folder"
-            raise PermissionError(error.errno, message, str(path)) from error
+        if not (refused := refusal(error, path)) or not path.exists():
+            raise (refused or error) from error
     try:
         yield
     finally:

@@ -37,6 +37,14 @@ def is_gone(name):
         return False
 
 
+def refusal(error, path):
+    """What to say where ``error`` means that nobody may write beside ``path``; None where it means something else."""
+    if not isinstance(error, PermissionError) and error.errno != errno.EROFS:
+        return None
+    message = f"No permission to write in {path.parent}; choose another folder"
+    return PermissionError(error.errno, message, str(path))
+
+
 @contextlib.contextmanager
 def written_whole(path, bytes_needed=None):
     """Give a temporary path beside ``path``; rename it to ``path`` when the block ends well, else remove it.
@@ -70,11 +78,7 @@ def written_whole(path, bytes_needed=None):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}~{process_name()}~", suffix=path.suffix)
     except OSError as error:
-        if isinstance(error, PermissionError) or error.errno == errno.EROFS:
-            raise PermissionError(
-                error.errno, f"No permission to write in {path.parent}; choose another folder", str(path)
-            ) from error
-        raise _explained(error, path, bytes_needed) from error
+        raise refusal(error, path) or _explained(error, path, bytes_needed) from error
     os.close(handle)
     temporary = Path(name)
     try:

@@ -1,5 +1,6 @@
 """Whole notebooks meet the faults of FAULTS.md: killed, run twice at once, on a full disk, without permission."""
 
+import contextlib
 import re
 import shutil
 import subprocess
@@ -103,40 +104,33 @@ def test_two_runs_at_once_in_one_folder_both_finish_right(finished_run, tmp_path
     assert [path for path in tmp_path.rglob(".*") if "~" in path.name] == []
 
 
-@pytest.fixture
-def read_only_clone(tmp_path):
-    """The repository where nobody may write."""
-    clone = tmp_path / "clone"
-    clone.mkdir()
-    if subprocess.run(["mount", "--bind", HERE, clone], capture_output=True).returncode:
+@contextlib.contextmanager
+def read_only(source, place):
+    """A folder as it is seen where nobody may write."""
+    place.mkdir()
+    if subprocess.run(["mount", "--bind", source, place], capture_output=True).returncode:
         pytest.skip("this user may not mount a folder")
     try:
-        subprocess.run(["mount", "-o", "remount,bind,ro", clone], check=True)
-        yield clone
+        subprocess.run(["mount", "-o", "remount,bind,ro", place], check=True)
+        yield place
     finally:
-        subprocess.run(["umount", clone], check=True)
+        subprocess.run(["umount", place], check=True)
 
 
-def test_a_clone_for_reading_only_with_data_and_results_elsewhere(finished_run, read_only_clone, tmp_path):
+def test_a_clone_for_reading_only_with_data_and_results_elsewhere(finished_run, tmp_path):
     recordings, finished_output, _ = finished_run
-    run(recordings, tmp_path / "results", "week6", clone=read_only_clone)
+    with read_only(HERE, tmp_path / "clone") as clone:
+        run(recordings, tmp_path / "results", "week6", clone=clone)
+        status, log = Run(recordings, "results", "week6", clone=clone).finish()
     pd.testing.assert_frame_equal(scores(tmp_path / "results", "week6"), scores(finished_output, "week6"))
-    status, log = Run(recordings, "results", "week6", clone=read_only_clone).finish()
     assert status != 0
     assert "No permission to write in" in log
     assert "choose another folder" in log
 
 
 def test_recordings_in_a_folder_for_reading_only_are_used(finished_run, tmp_path):
-    folder = tmp_path / "data"
-    folder.mkdir()
-    if subprocess.run(["mount", "--bind", finished_run[0], folder], capture_output=True).returncode:
-        pytest.skip("this user may not mount a folder")
-    try:
-        subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+    with read_only(finished_run[0], tmp_path / "data") as folder:
         run(folder, tmp_path / "results", "week7")
-    finally:
-        subprocess.run(["umount", folder], check=True)
 
 
 def test_a_full_disk_ends_a_notebook_with_what_it_needs(finished_run, small_disk):
