@@ -1,13 +1,16 @@
 """What a network makes of the stimuli: backbones, the activations of their layers, and stored principal components."""
 
+import copy
 import hashlib
 import urllib.error
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import torch
 import torchvision
-from torch.nn.functional import interpolate
+from torch.nn.functional import adaptive_avg_pool2d, interpolate
+from torch.nn.utils import fuse_conv_bn_eval
 from tqdm.auto import tqdm
 
 import cache
@@ -150,6 +153,8 @@ def extract_activations(model, stimuli, layers=LAYERS, batch_size=16, bfloat16=N
 
     def keep(layer):
         def hook(module, inputs, output):
+            if layer in unfolded:
+                output = unfolded[layer](*inputs)
             if not torch.is_tensor(output) or len(output) != batch_output["size"]:
                 raise ValueError(f"The layer {layer} does not give one tensor with a row for each image")
             if layer in store:
@@ -163,6 +168,9 @@ def extract_activations(model, stimuli, layers=LAYERS, batch_size=16, bfloat16=N
     def in_single_precision(module, inputs):
         return tuple(part.float() if torch.is_tensor(part) else part for part in inputs)
 
+    model, unfolded = _folded(model.to(device))
+    model.to(memory_format=torch.channels_last)
+    modules = dict(model.named_modules())
     handles = [modules[layer].register_forward_hook(keep(layer)) for layer in layers]
     # a mean over places differs little between images, by less than bfloat16 can tell in some networks
     handles += [
@@ -170,7 +178,6 @@ def extract_activations(model, stimuli, layers=LAYERS, batch_size=16, bfloat16=N
         for layer in layers
         if isinstance(modules[layer], (torch.nn.AdaptiveAvgPool2d, torch.nn.AvgPool2d))
     ]
-    model = model.to(device=device, memory_format=torch.channels_last).eval()
     try:
         for start in tqdm(range(0, n_images, batch_size), desc="forward pass", unit="batch", leave=False):
             batch = torch.as_tensor(np.asarray(stimuli[start : start + batch_size]), dtype=torch.float32)
@@ -191,6 +198,67 @@ def extract_activations(model, stimuli, layers=LAYERS, batch_size=16, bfloat16=N
     return {layer: store[layer] for layer in layers}
 
 
+def joined(activations, layers, size=7):
+    """Several layers as one map: each brought to at most ``size`` x ``size`` places, their channels together.
+
+    A finer map is averaged over the pixels of each place, a coarser one interpolated.
+
+    Parameters
+    ----------
+    activations : dict of str to tensor of shape (n_images, n_channels, height, width)
+    layers : sequence of str
+    size : int
+
+    Returns
+    -------
+    maps : tensor of shape (n_images, sum of n_channels, size, size)
+        In the type of the first layer. ``size`` is that of the finest layer if it is smaller.
+    """
+    parts = [activations[layer] for layer in layers]
+    places = [min(size, max(part.shape[axis] for part in parts)) for axis in (2, 3)]
+    n_channels = np.cumsum([0, *(part.shape[1] for part in parts)])
+    maps = torch.empty(len(parts[0]), *places, n_channels[-1], dtype=parts[0].dtype).movedim(-1, 1)
+    for part, first, last in zip(parts, n_channels[:-1], n_channels[1:]):
+        for image, place in zip(part.split(256), maps.split(256)):
+            averaged = adaptive_avg_pool2d(image.float(), [min(n, m) for n, m in zip(image.shape[2:], places)])
+            place[:, first:last] = interpolate(averaged, size=places, mode="bilinear")
+            mapped.release(part)
+    return maps
+
+
+def _folded(model):
+    """A copy in evaluation mode that computes the same in fewer passes, and the convolutions it replaced, by name.
+
+    Each batch normalisation becomes part of the weights of the convolution before it. Which do must not depend on the
+    layers asked for, or the same layer would differ in its last digits. The first convolution, which is often asked
+    for, stays.
+    """
+    model, replaced = copy.deepcopy(model).eval(), {}
+    modules = dict(model.named_modules())
+    first = next((module for module in modules.values() if isinstance(module, torch.nn.Conv2d)), None)
+    try:
+        nodes = torch.fx.symbolic_trace(model).graph.nodes
+    except Exception:
+        # a network whose path depends on what it sees: used as it is
+        return model, replaced
+    calls = Counter(node.target for node in nodes if node.op == "call_module")
+    for node in nodes:
+        norm = modules.get(node.target) if node.op == "call_module" else None
+        if not isinstance(norm, torch.nn.BatchNorm2d) or norm.running_mean is None:
+            continue
+        before = node.args[0]
+        convolution = modules.get(before.target) if before.op == "call_module" else None
+        if not isinstance(convolution, torch.nn.Conv2d) or convolution is first:
+            continue
+        if len(before.users) == calls[before.target] == calls[node.target] == 1:
+            replaced[before.target] = convolution
+            both = fuse_conv_bn_eval(convolution, norm)
+            for target, replacement in ((before.target, both), (node.target, torch.nn.Identity())):
+                parent, _, name = target.rpartition(".")
+                setattr(model.get_submodule(parent), name, replacement)
+    return model, replaced
+
+
 def _resized(batch, size):
     if batch.shape[-1] == size:
         return batch
@@ -202,11 +270,10 @@ def _allocate(first, n_images, memory):
     needed = sum(output[0].numel() * output.element_size() for output in first.values()) * n_images
     store = {}
     for layer, output in first.items():
-        shape = (n_images, *output.shape[1:])
-        if needed <= memory:
-            store[layer] = torch.empty(shape, dtype=output.dtype)
-        else:
-            store[layer] = mapped.allocate(shape, output.dtype)
+        # laid out as it comes, with the channels of a place side by side: copied straight through
+        shape = (n_images, *output[0].movedim(0, -1).shape)
+        room = torch.empty(shape, dtype=output.dtype) if needed <= memory else mapped.allocate(shape, output.dtype)
+        store[layer] = room.movedim(-1, 1)
         store[layer][: len(output)] = output
     return store
 

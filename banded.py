@@ -74,7 +74,7 @@ class BandedRidge:
             solver_params={
                 # a weight of zero has no logarithm
                 "n_iter": torch.as_tensor(weightings + 1e-8, dtype=torch.float32),
-                "alphas": torch.logspace(-3, 4, 15),
+                "alphas": torch.logspace(-2, 3, 11),
                 "progress_bar": False,
                 "diagonalize_method": "eigh",
             },

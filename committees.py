@@ -14,6 +14,7 @@ import torch
 from filelock import FileLock, Timeout
 from scipy.optimize import nnls
 
+import mapped
 from metrics import explained_variance
 from networks import CheckpointError, History, fit, load_checkpoint, predict, save_checkpoint, seeded
 
@@ -102,10 +103,13 @@ def train_committee(build, inputs, rates, held_out, path, about, seed=0, device=
         except (FileNotFoundError, CheckpointError) as reason:
             if place.exists():
                 print(f"{place} is made anew: {reason}")
+            train, unseen = ((inputs[images], rates[images]) for images in (kept, fold))
+            # activations that outgrow memory lie in a file, and have now been read
+            mapped.release(inputs)
             history = fit(
                 network,
-                (inputs[kept], rates[kept]),
-                (inputs[fold], rates[fold]),
+                train,
+                unseen,
                 seed=seed + number,
                 device=device,
                 bfloat16=bfloat16,

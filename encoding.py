@@ -42,11 +42,11 @@ def linear_kernel(a, b=None, mean=None, chunk_size=2048, device="cpu"):
     ValueError
         If the numbers of features differ, or the result is not finite.
     """
-    a = _flat(a)
-    b = a if b is None else _flat(b)
+    mean = None if mean is None else _flat(torch.as_tensor(mean).reshape(1, *a.shape[1:]), a)[0]
+    a, b = _flat(a, a), None if b is None else _flat(b, a)
+    b = a if b is None else b
     if a.shape[1] != b.shape[1]:
         raise ValueError(f"a has {a.shape[1]} features and b has {b.shape[1]}; both need the same features")
-    mean = None if mean is None else torch.as_tensor(mean).flatten()
 
     def centred(features, chunk):
         part, offset = features[:, chunk], None if mean is None else mean[chunk].to(device)
@@ -107,7 +107,7 @@ def principal_components(train, *others, n_components=1000, device="cpu"):
     ValueError
         If the features are not finite, or do not vary over the training images.
     """
-    train = _flat(train)
+    train, others = _flat(train, train), [_flat(other, train) for other in others]
     # a mean in double precision: in single precision its rounding would itself look like a component
     mean = _mean(train).to(train.dtype if train.dtype == torch.float64 else torch.float32)
     gram = linear_kernel(train, mean=mean, device=device)
@@ -127,7 +127,6 @@ def principal_components(train, *others, n_components=1000, device="cpu"):
     vectors = vectors * vectors.gather(0, vectors.abs().argmax(dim=0, keepdim=True)).sign()
     scores = [vectors * lengths]
     if others:
-        others = [_flat(other) for other in others]
         kernel = linear_kernel(torch.cat(others), train, mean=mean, device=device)
         scores += (kernel @ (vectors / lengths)).split([len(other) for other in others])
     return tuple(score.float().cpu().numpy() for score in scores)
@@ -385,5 +384,9 @@ def _mean(features, n_images=64):
     return total / len(features)
 
 
-def _flat(features):
-    return torch.as_tensor(features).flatten(1)
+def _flat(features, like):
+    """Features (n_images, n_features), in the order in which ``like`` has them in memory, so that it is not copied."""
+    features = torch.as_tensor(features)
+    if torch.is_tensor(like) and like.dim() == 4 and like.is_contiguous(memory_format=torch.channels_last):
+        features = features.movedim(1, -1)
+    return features.flatten(1)

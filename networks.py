@@ -55,7 +55,9 @@ class Network(nn.Module):
         inputs : tensor of shape (n_images, n_channels, height, width)
         rates : tensor of shape (n_images, n_neurons)
         """
-        deviation, mean = torch.std_mean(inputs.float(), dim=(0, 2, 3), keepdim=True)
+        # some channels at a time: all of them in single precision might not fit in memory
+        moments = [torch.std_mean(part.float(), dim=(0, 2, 3), keepdim=True) for part in inputs.split(64, dim=1)]
+        deviation, mean = (torch.cat(parts, dim=1) for parts in zip(*moments))
         self.input_mean.copy_(mean[0])
         self.input_scale.copy_(torch.where(deviation > 0, deviation, 1.0)[0])
         deviation, mean = torch.std_mean(rates, dim=0)
@@ -68,8 +70,15 @@ class Network(nn.Module):
         return [{"params": list(self.parameters()), "lr": learning_rate}]
 
     def forward(self, inputs):
-        body = self.body((inputs - self.input_mean) / self.input_scale)
-        return self.rate_mean + self.rate_scale * body.float()
+        return self.rates(self.normalised(inputs))
+
+    def normalised(self, inputs):
+        """Inputs as the body takes them; training does this once, not in every epoch."""
+        return (inputs - self.input_mean) / self.input_scale
+
+    def rates(self, normalised):
+        """Rates (n_images, n_neurons) from normalised inputs."""
+        return self.rate_mean + self.rate_scale * self.body(normalised).float()
 
 
 class ShallowCNN(Network):

@@ -112,12 +112,14 @@ def fit(
     weights[n_neurons:] = auxiliary_weight
     history, best, start = History(), None, time.perf_counter()
     with seeded(seed):
-        dataset = TensorDataset(inputs.to(device, memory_format=torch.channels_last), rates.to(device))
+        dataset = TensorDataset(_prepared(network, inputs, device, bfloat16), rates.to(device))
+        unseen = _prepared(network, torch.as_tensor(held_out[0]), device, bfloat16)
+        unseen_rates = np.asarray(held_out[1])[:, :n_neurons]
         # whole batches are indexed at once, much faster than image by image
         batches = BatchSampler(RandomSampler(dataset), batch_size, drop_last=len(dataset) > batch_size)
         loader = DataLoader(dataset, sampler=batches, batch_size=None)
         groups = network.parameter_groups(learning_rate)
-        optimiser = torch.optim.AdamW(groups, weight_decay=weight_decay)
+        optimiser = torch.optim.AdamW(groups, weight_decay=weight_decay, fused=True)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, [group["lr"] for group in groups], epochs=epochs, steps_per_epoch=len(loader), pct_start=0.2
         )
@@ -128,7 +130,7 @@ def fit(
             losses = []
             for batch, target in loader:
                 with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=bfloat16):
-                    predicted = network(batch)
+                    predicted = network.rates(batch)
                 errors = ((predicted - target) / network.rate_scale) ** 2
                 loss = (errors.mean(dim=0) * weights).sum() / weights.sum()
                 optimiser.zero_grad(set_to_none=True)
@@ -140,7 +142,9 @@ def fit(
             history.loss.append(float(np.mean(losses)))
             if not np.isfinite(history.loss[-1]):
                 raise FloatingPointError(f"The loss is not finite in epoch {epoch}; try a lower learning rate")
-            score = _mean_score(average.module, held_out, n_neurons, device, bfloat16)
+            average.module.eval()
+            predicted = _in_batches(average.module.rates, unseen, batch_size, device, bfloat16)
+            score = _mean_score(unseen_rates, predicted[:, :n_neurons])
             history.explained_variance.append(score)
             if best is None or score > history.explained_variance[history.best_epoch]:
                 history.best_epoch, best = epoch, copy.deepcopy(average.module.state_dict())
@@ -156,14 +160,21 @@ def fit(
     return history
 
 
-def _mean_score(network, held_out, n_neurons, device, bfloat16):
-    rates = np.asarray(held_out[1])[:, :n_neurons]
-    predicted = predict(network, held_out[0], device=device, bfloat16=bfloat16)[:, :n_neurons]
+@torch.inference_mode()
+def _prepared(network, inputs, device, bfloat16, batch_size=256):
+    """Normalised inputs on the device, in the type that the first layer computes in, channels side by side."""
+    dtype = torch.bfloat16 if bfloat16 else torch.float32
+    prepared = torch.empty(inputs.shape, dtype=dtype, device=device, memory_format=torch.channels_last)
+    for place, batch in zip(prepared.split(batch_size), inputs.split(batch_size)):
+        place.copy_(network.normalised(batch.to(device)))
+    return prepared
+
+
+def _mean_score(rates, predicted):
     varies = np.ptp(rates, axis=0) > 0
     return float(explained_variance(rates[:, varies], predicted[:, varies]).mean())
 
 
-@torch.inference_mode()
 def predict(network, inputs, batch_size=256, device="cpu", bfloat16=False):
     """Firing rates that a network predicts.
 
@@ -178,8 +189,13 @@ def predict(network, inputs, batch_size=256, device="cpu", bfloat16=False):
         Spikes per second.
     """
     network.eval().to(device)
+    return _in_batches(network, torch.as_tensor(inputs), batch_size, device, bfloat16)
+
+
+@torch.inference_mode()
+def _in_batches(rates_of, inputs, batch_size, device, bfloat16):
     parts = []
-    for batch in torch.as_tensor(inputs).split(batch_size):
+    for batch in inputs.split(batch_size):
         with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=bfloat16):
-            parts.append(network(batch.to(device)).float().cpu())
-    return torch.cat(parts).numpy() if parts else np.empty((0, len(network.rate_mean)), dtype=np.float32)
+            parts.append(rates_of(batch.to(device)).float().cpu())
+    return torch.cat(parts).numpy()

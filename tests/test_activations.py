@@ -66,6 +66,91 @@ def test_every_layer_equals_a_plain_forward_pass(name):
     assert any((values < 0).any() for values in found.values())
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_trained_normalisation_is_folded_into_convolutions_without_a_trace(name):
+    model, images = activations.load_backbone(name, pretrained=False), normalised(4, SIZE)
+    model.input_size = SIZE
+    for index, module in enumerate(model.modules()):
+        if isinstance(module, torch.nn.BatchNorm2d):
+            for values, low, high in (
+                (module.running_mean, -1, 1),
+                (module.running_var, 0.5, 2),
+                (module.weight, 0.5, 1.5),
+                (module.bias, -1, 1),
+            ):
+                values.data.uniform_(low, high, generator=torch.Generator().manual_seed(index))
+    before = activations.fingerprint(model)
+    found = activations.extract_activations(model, images, NETWORKS[name], bfloat16=False)
+    for layer, values in found.items():
+        expected = plain(model, images, layer)
+        torch.testing.assert_close(values, expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item())
+    assert activations.fingerprint(model) == before
+    assert not any(module._forward_hooks for module in model.modules())
+    norms = [
+        sum(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules())
+        for network in (model, activations._folded(model)[0])
+    ]
+    # the first one stays everywhere; in a DenseNet every second one comes before its convolution
+    assert norms[1] == {"resnet18": 1, "mobilenet_v3_small": 1, "densenet121": 63}.get(name, norms[0])
+
+
+def test_a_layer_is_the_same_whatever_else_is_asked_for(small_resnet):
+    images = normalised(3, SIZE)
+    asked = ("conv1", "layer1.0.conv1", "layer1.0.bn1", "layer2")
+    together = activations.extract_activations(small_resnet, images, asked)
+    for layer in asked:
+        assert torch.equal(activations.extract_activations(small_resnet, images, [layer])[layer], together[layer])
+    torch.testing.assert_close(
+        activations.extract_activations(small_resnet, images, asked, bfloat16=False)["layer1.0.conv1"],
+        plain(torch.nn.Sequential(*list(small_resnet.children())[:4], small_resnet.layer1[0].conv1), images, "4"),
+    )
+
+
+class Shared(torch.nn.Module):
+    """What must not be folded: a convolution used twice, one whose output is also used as it is, and a path that
+    depends on what is seen."""
+
+    def __init__(self, dynamic):
+        super().__init__()
+        self.twice, self.also, self.plain = (torch.nn.Conv2d(3, 3, 3, padding=1) for _ in range(3))
+        self.norms = torch.nn.ModuleList(torch.nn.BatchNorm2d(3) for _ in range(3))
+        self.no_statistics = torch.nn.BatchNorm2d(3, track_running_stats=False)
+        self.end, self.dynamic = torch.nn.ReLU(inplace=True), dynamic
+        for norm in self.norms:
+            norm.running_mean.uniform_(1, 2)
+
+    def forward(self, images):
+        values = self.norms[0](self.twice(images)) + self.norms[1](self.twice(images + 1))
+        between = self.also(values)
+        values = self.no_statistics(self.plain(self.norms[2](between) + between))
+        return self.end(values if not self.dynamic or values.sum() > 0 else -values)
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_what_is_used_otherwise_is_not_folded(dynamic):
+    torch.manual_seed(0)
+    model, images = Shared(dynamic), normalised(4, 16)
+    found = activations.extract_activations(model, images, ["twice", "also", "end"], bfloat16=False)
+    with torch.no_grad():
+        torch.testing.assert_close(found["end"], model.eval()(torch.as_tensor(images)))
+
+
+def test_layers_are_joined_place_by_place():
+    rng = torch.Generator().manual_seed(0)
+    fine, coarse, equal = (torch.rand(300, c, n, n, generator=rng) for c, n in ((2, 28), (3, 4), (1, 7)))
+    maps = activations.joined({"a": fine, "b": coarse, "c": equal}, ["c", "a", "b"])
+    assert maps.shape == (300, 6, 7, 7)
+    assert torch.equal(maps[:, :1], equal)
+    torch.testing.assert_close(maps[:, 1:3], fine.reshape(300, 2, 7, 4, 7, 4).mean(dim=(3, 5)))
+    # a place in the middle of four cells and one in a corner; on the way between there is nothing new
+    torch.testing.assert_close(maps[:, 3:, 3, 3], coarse[:, :, 1:3, 1:3].mean(dim=(2, 3)))
+    torch.testing.assert_close(maps[:, 3:, 0, 0], coarse[:, :, 0, 0])
+    assert maps[:, 3:].amax() <= coarse.amax()
+    # never finer than the finest
+    assert activations.joined({"b": coarse}, ["b"]).equal(coarse)
+    assert activations.joined({"a": fine[:0].bfloat16(), "b": coarse[:0]}, ["a", "b"]).shape == (0, 5, 7, 7)
+
+
 def test_no_hook_stays(small_resnet):
     activations.extract_activations(small_resnet, normalised(2, SIZE), LAYERS)
     assert not any(module._forward_hooks for module in small_resnet.modules())

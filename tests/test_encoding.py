@@ -37,6 +37,25 @@ def test_kernel_is_that_of_numpy(chunk_size, dtype, centred):
         np.testing.assert_allclose(kernel, expected, **tolerance)
 
 
+@pytest.mark.parametrize("train_last", [False, True])
+@pytest.mark.parametrize("other_last", [False, True])
+def test_the_order_in_memory_changes_nothing(train_last, other_last):
+    a, b = (torch.as_tensor(problem(n, 100, seed=n)[0].reshape(n, 4, 5, 5)) for n in (20, 9))
+    mean = a.mean(dim=0)
+    expected = encoding.linear_kernel(a, b, mean)
+    scores = encoding.principal_components(a.double(), b.double())
+    assert not torch.allclose(encoding.linear_kernel(a, b.roll(1, dims=1), mean), expected)
+    a, b = (
+        x.contiguous(memory_format=torch.channels_last) if last else x for x, last in ((a, train_last), (b, other_last))
+    )
+    for offset in (mean, a.mean(dim=0), mean.flatten().numpy()):
+        torch.testing.assert_close(encoding.linear_kernel(a, b, offset), expected, rtol=1e-5, atol=1e-3)
+    for found, wanted in zip(encoding.principal_components(a.double(), b.double()), scores):
+        np.testing.assert_allclose(found, wanted, atol=1e-4)
+    # and nothing is copied
+    assert encoding._flat(a, a).data_ptr() == a.data_ptr()
+
+
 def test_kernel_of_half_precision_is_near():
     features = torch.as_tensor(problem(60, 3000)[0])
     mean = features.mean(dim=0)

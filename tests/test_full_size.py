@@ -1,0 +1,55 @@
+"""What week9.ipynb does, at the shapes of a ResNet-50 and the course's recordings, in the memory of a small machine."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import resource
+
+import numpy as np
+import torch
+
+import activations, committees, mapped, networks
+
+n_images, n_few, n_neurons, layers = 2592, 16, 168, ("layer2", "layer3", "layer4")
+model = activations.load_backbone("resnet50", pretrained=False)
+rng = np.random.default_rng(0)
+# what a notebook has in memory besides
+stimuli = np.full((n_images + 288 + 320, 3, 224, 224), 0.5, dtype=np.float32)
+stimuli[:n_few] = rng.standard_normal(stimuli[:n_few].shape)
+few = activations.extract_activations(model, stimuli[:n_few], layers)
+print({layer: tuple(values.shape[1:]) for layer, values in few.items()})
+# a forward pass of all images takes minutes; the same few, again and again, lie where theirs would
+maps = activations._allocate(few, n_images, activations._MEMORY)
+for layer, room in maps.items():
+    for part in room.split(n_few):
+        part.copy_(few[layer][: len(part)])
+    mapped.release(room)
+rates = torch.randn(n_images, n_neurons)
+maps["all"] = activations.joined(maps, layers)
+options = {"epochs": 1, "bfloat16": activations.has_bfloat16()}
+for layer in ("layer3", "all"):
+    committee = committees.train_committee(
+        lambda: networks.ResCNN(*maps[layer].shape[1:], n_neurons), maps[layer], rates, [np.arange(518)],
+        f"{layer}.pth", {"layer": layer}, **options,
+    )
+    print(layer, committee.held_out_prediction().shape, np.isfinite(committee.held_out_prediction()).all())
+print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has another unit elsewhere")
+def test_res_cnn_on_a_resnet50_fits_in_eight_gigabytes(tmp_path):
+    here = Path(__file__).parent.parent
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], cwd=tmp_path, env={"PYTHONPATH": str(here)}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    shapes, *scores, peak = done.stdout.splitlines()
+    assert shapes == "{'layer2': (512, 28, 28), 'layer3': (1024, 14, 14), 'layer4': (2048, 7, 7)}"
+    assert scores == ["layer3 (518, 168) True", "all (518, 168) True"]
+    assert int(peak) < 8e9
+    assert {path.name for path in tmp_path.glob("*.pth")} == {"layer3_0.pth", "all_0.pth"}
