@@ -67,6 +67,35 @@ def test_weights_of_an_ensemble_are_found():
     assert committees.held_out_score(rates, found) > 0.999
 
 
+def test_weights_are_those_for_the_mean_of_all_members():
+    rng = np.random.default_rng(0)
+    n_members, n_images, n_neurons, spread = 4, 4000, 5, np.array([1.0, 0.5, 0.0])
+    seed_noise = rng.standard_normal((n_members, n_images, n_neurons))
+
+    def members(signal, noise):
+        """Of a poor and a better model whose members err alike, and of one of one piece that errs by itself."""
+        own = 0.7 * rng.standard_normal(signal.shape)
+        return [signal + noise * s for s in spread[:2]] + [(signal + own)[None]]
+
+    signal = rng.standard_normal((n_images, n_neurons))
+    rates = signal + rng.standard_normal(signal.shape)
+    held_out = [m[0] for m in members(signal, seed_noise)]
+    other = rng.standard_normal((3000, n_neurons))
+    unlabelled = members(other, rng.standard_normal((n_members, *other.shape)))
+    # what would be found if the rates of the other images were known
+    answer = other + rng.standard_normal(other.shape)
+    known = committees.combine([m.mean(axis=0) for m in unlabelled], answer)
+    found = committees.combine(held_out, rates, unlabelled)
+    np.testing.assert_allclose(found, known, atol=0.05)
+    assert np.abs(committees.combine(held_out, rates) - known).max() > 0.2
+    # a single model: what is due to the signal, of signal and noise
+    alone = [committees.combine(held_out[:1], rates, m)[0] for m in (None, unlabelled[:1])]
+    np.testing.assert_allclose(alone, [1 / 2, 1 / (1 + 1 / n_members)], atol=0.03)
+    # models that predict the same share the weight, whichever way
+    twice = committees.combine([held_out[0]] * 2, rates, [unlabelled[0]] * 2)
+    assert twice.sum() == pytest.approx(alone[1], abs=1e-6)
+
+
 def test_a_constant_neuron_does_not_spoil_the_score():
     rates = np.random.default_rng(2).standard_normal((50, 3))
     rates[:, 1] = 4
