@@ -58,7 +58,7 @@ def main(arguments=None, limit_seconds=2.0):
     """
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition("\n")[0])
     parser.add_argument("--full", action="store_true", help="2880 images, and as many repeats as asked for")
-    parser.add_argument("--images", type=int, help="training and validation images, nine to one (default 256)")
+    parser.add_argument("--images", type=int, help="training and validation images, nine to one (default 224)")
     parser.add_argument("--repeats", type=int, help="at most so many (default 3, with --full 1)")
     parser.add_argument("--network", default="resnet50", help='a torchvision ResNet (random weights), or "simulated"')
     parser.add_argument("--size", type=int, default=224, help="height and width of the images (default %(default)s)")
@@ -67,7 +67,7 @@ def main(arguments=None, limit_seconds=2.0):
     parser.add_argument("--memory", type=float, default=20, help="GB that the usual way may take (default %(default)s)")
     parser.add_argument("--json", type=Path, help="where the numbers go (default benchmarks/results/)")
     options = parser.parse_args(arguments)
-    n_images = options.images or (2880 if options.full else 256)
+    n_images = options.images or (2880 if options.full else 224)
     repeats = options.repeats or (1 if options.full else 3)
     destination = options.json or RESULTS / ("full.json" if options.full else "default.json")
     destination.parent.mkdir(parents=True, exist_ok=True)

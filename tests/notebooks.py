@@ -17,6 +17,7 @@ SETTINGS = {
     "N_TRIALS": 5,
     "SEARCH_EPOCHS": 2,
     "EPOCHS": 2,
+    "EPOCHS_FOR": 0,
     "IMAGE_SIZE": 32,
     "BUDGET": "tiny",
 }
