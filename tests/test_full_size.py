@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from activations import has_bfloat16
+
 PROGRAM = """
 import resource
 
@@ -51,5 +53,6 @@ def test_res_cnn_on_a_resnet50_fits_in_eight_gigabytes(tmp_path):
     shapes, *scores, peak = done.stdout.splitlines()
     assert shapes == "{'layer2': (512, 28, 28), 'layer3': (1024, 14, 14), 'layer4': (2048, 7, 7)}"
     assert scores == ["layer3 (518, 168) True", "all (518, 168) True"]
-    assert int(peak) < 8e9
+    # without bfloat16 everything is kept in single precision, of twice the size
+    assert int(peak) < (8e9 if has_bfloat16() else 10e9)
     assert {path.name for path in tmp_path.glob("*.pth")} == {"layer3_0.pth", "all_0.pth"}
