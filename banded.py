@@ -7,7 +7,7 @@ Gallant 2019). The solver is himalaya's random search over kernels (Dupré la To
 import numpy as np
 import torch
 from himalaya.backend import set_backend
-from himalaya.kernel_ridge import MultipleKernelRidgeCV
+from himalaya.kernel_ridge import predict_weighted_kernel_ridge, solve_multiple_kernel_ridge_random_search
 from sklearn.model_selection import PredefinedSplit
 
 from encoding import folds, total_variance
@@ -27,7 +27,7 @@ class BandedRidge:
 
     Attributes
     ----------
-    deltas_ : array of shape (n_layers, n_neurons)
+    deltas_ : tensor of shape (n_layers, n_neurons)
         Logarithm of the weight of each layer, penalty included.
     """
 
@@ -68,26 +68,24 @@ class BandedRidge:
                 np.random.default_rng(self.seed).dirichlet(np.ones(n_layers), max(self.n_iter - n_layers - 1, 0)),
             ]
         )[: self.n_iter]
-        model = MultipleKernelRidgeCV(
-            kernels="precomputed",
-            solver="random_search",
-            solver_params={
-                # a weight of zero has no logarithm
-                "n_iter": torch.as_tensor(weightings + 1e-8, dtype=torch.float32),
-                "alphas": torch.logspace(-2, 3, 11),
-                "progress_bar": False,
-                "diagonalize_method": "eigh",
-            },
+        self.deltas_, _, _ = solve_multiple_kernel_ridge_random_search(
+            kernels,
+            centred,
+            # a weight of zero has no logarithm
+            n_iter=torch.as_tensor(weightings + 1e-8, dtype=torch.float32),
+            alphas=torch.logspace(-1.5, 2.5, 9),
             cv=PredefinedSplit(fold_of),
-            random_state=self.seed,
+            # the winners are fitted below, each once
+            return_weights=None,
+            progress_bar=False,
         )
-        self.model_ = model.fit(kernels, centred)
-        self.kernels_, self.centred_, self.deltas_ = kernels, centred, model.deltas_.numpy()
+        self.kernels_, self.centred_ = kernels, centred
+        self.weights_ = self._weights(np.arange(len(rates)))
         return self
 
     def predict(self, features):
         """Firing rates (n_images, n_neurons) for the layers' features of other images."""
-        return self.model_.predict(self._kernels(features)).numpy() + self.mean_
+        return self._predicted(self._kernels(features), self.weights_).numpy() + self.mean_
 
     def contributions(self, features, rates):
         """What each layer contributes to the explained variance, adding up to that of the whole model.
@@ -99,7 +97,7 @@ class BandedRidge:
         contributions : array of shape (n_layers, n_neurons)
         """
         target = torch.as_tensor(rates - rates.mean(axis=0), dtype=torch.float32)
-        parts = self.model_.predict(self._kernels(features), split=True)
+        parts = self._predicted(self._kernels(features), self.weights_, split=True)
         # explained variance does not count a shift of the mean
         parts = parts - parts.mean(dim=1, keepdim=True)
         whole = parts.sum(dim=0)
@@ -118,20 +116,27 @@ class BandedRidge:
         rates : array of shape (n_held_out, n_neurons)
             In the order of ``np.concatenate(held_out)``.
         """
-        place = np.cumsum([0, *map(len, held_out)])
-        predicted = np.empty((place[-1], self.centred_.shape[1]))
-        kernels, centred = self.kernels_.double(), self.centred_.double()
+        images, predicted = np.arange(len(self.centred_)), []
+        for fold in held_out:
+            kept = np.setdiff1d(images, fold)
+            predicted.append(self._predicted(self.kernels_[:, fold][:, :, kept], self._weights(kept)))
+        return torch.cat(predicted).numpy() + self.mean_
+
+    def _weights(self, images):
+        """Dual weights (n_images, n_neurons) of the fit to these training images, with the weightings as chosen."""
+        weights = torch.empty(len(images), self.centred_.shape[1], dtype=torch.float64)
+        kernels, centred = self.kernels_[:, images][:, :, images].double(), self.centred_[images].double()
         # neurons share few weightings and penalties, and for each of them one exact solution serves all its neurons
         shared, member = np.unique(self.deltas_, axis=1, return_inverse=True)
         for number, deltas in enumerate(shared.T):
             neurons = np.flatnonzero(np.ravel(member) == number)
-            kernel = torch.tensordot(torch.as_tensor(deltas).double().exp(), kernels, dims=1)
-            for fold, start, end in zip(held_out, place, place[1:]):
-                kept = np.setdiff1d(np.arange(len(centred)), fold)
-                factor = torch.linalg.cholesky(kernel[kept][:, kept] + torch.eye(len(kept), dtype=kernel.dtype))
-                weights = torch.cholesky_solve(centred[kept][:, neurons], factor)
-                predicted[start:end, neurons] = (kernel[fold][:, kept] @ weights).numpy()
-        return predicted + self.mean_
+            penalised = torch.tensordot(torch.as_tensor(deltas).double().exp(), kernels, dims=1)
+            penalised.diagonal().add_(1)
+            weights[:, neurons] = torch.cholesky_solve(centred[:, neurons], torch.linalg.cholesky(penalised))
+        return weights.float()
+
+    def _predicted(self, kernels, weights, split=False):
+        return predict_weighted_kernel_ridge(kernels, weights, self.deltas_, split=split)
 
     def _kernels(self, features):
         products = [

@@ -61,10 +61,21 @@ def test_held_out_predictions_are_those_of_himalaya(fitted):
     kept = np.setdiff1d(np.arange(150), fold)
     reference = WeightedKernelRidge(
         alpha=1.0,
-        deltas=torch.as_tensor(model.deltas_),
+        deltas=model.deltas_,
         kernels="precomputed",
         solver_params={"tol": 1e-6, "max_iter": 2000},
     )
     reference.fit(model.kernels_[:, kept][:, :, kept], model.centred_[kept])
     expected = reference.predict(model.kernels_[:, fold][:, :, kept]).numpy() + model.mean_
     np.testing.assert_allclose(model.held_out_prediction(held_out), expected, atol=2e-3 * rates.std())
+
+
+def test_predictions_are_those_of_himalaya(fitted):
+    model, train, val, rates = fitted
+    reference = WeightedKernelRidge(
+        alpha=1.0, deltas=model.deltas_, kernels="precomputed", solver_params={"tol": 1e-6, "max_iter": 2000}
+    )
+    reference.fit(model.kernels_, model.centred_)
+    kernels = [scale * part @ layer.T for scale, part, layer in zip(model.scales_, val, train)]
+    expected = reference.predict(torch.as_tensor(np.stack(kernels), dtype=torch.float32)).numpy() + model.mean_
+    np.testing.assert_allclose(model.predict(val), expected, atol=2e-3 * rates.std())
