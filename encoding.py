@@ -17,7 +17,7 @@ import mapped
 from metrics import correlation
 
 
-def linear_kernel(a, b=None, mean=None, chunk_size=2048, device="cpu"):
+def linear_kernel(a, b=None, mean=None, chunk_size=8192, device="cpu"):
     """Inner products between images, ``K = (a - mean) (b - mean)^T``, summed over chunks of features.
 
     Parameters
@@ -84,7 +84,8 @@ def principal_components(train, *others, n_components=1000, device="cpu"):
 
     The eigenvectors ``U`` of the centred Gram matrix ``K = X X^T = U S^2 U^T`` are the left singular vectors of
     the features ``X``; the scores are ``U S`` for the training images and ``K_other U / S`` for others, centred on
-    the training mean. They equal those of ``sklearn.decomposition.PCA`` up to the sign of a component.
+    the training mean. Where there are fewer features than images, the eigenvectors ``V`` of ``X^T X`` give the same
+    scores ``X V`` at less cost. They equal those of ``sklearn.decomposition.PCA`` up to the sign of a component.
 
     Parameters
     ----------
@@ -110,7 +111,9 @@ def principal_components(train, *others, n_components=1000, device="cpu"):
     train, others = _flat(train, train), [_flat(other, train) for other in others]
     # a mean in double precision: in single precision its rounding would itself look like a component
     mean = _mean(train).to(train.dtype if train.dtype == torch.float64 else torch.float32)
-    gram = linear_kernel(train, mean=mean, device=device)
+    # of X X^T and X^T X the smaller one: both have the same eigenvalues
+    few = train.shape[1] < len(train)
+    gram = linear_kernel((train.double() - mean).T if few else train, mean=None if few else mean, device=device)
     if train.dtype in (torch.bfloat16, torch.float16):
         # rounding in the products outweighs that of a decomposition in single precision, which is three times as fast
         gram = gram.float()
@@ -123,13 +126,16 @@ def principal_components(train, *others, n_components=1000, device="cpu"):
     rank = int((eigenvalues > rounding * eigenvalues[0]).sum())
     n_kept = min(rank, len(train) - 1, n_components or rank)
     vectors, lengths = vectors[:, :n_kept], eigenvalues[:n_kept].sqrt()
-    # a component's sign is arbitrary: the entry of largest size is made positive
-    vectors = vectors * vectors.gather(0, vectors.abs().argmax(dim=0, keepdim=True)).sign()
-    scores = [vectors * lengths]
-    if others:
-        kernel = linear_kernel(torch.cat(others), train, mean=mean, device=device)
-        scores += (kernel @ (vectors / lengths)).split([len(other) for other in others])
-    return tuple(score.float().cpu().numpy() for score in scores)
+    if few:
+        scores = [(part.double() - mean).to(device) @ vectors for part in (train, *others)]
+    else:
+        scores = [vectors * lengths]
+        if others:
+            kernel = linear_kernel(torch.cat(others), train, mean=mean, device=device)
+            scores += (kernel @ (vectors / lengths)).split([len(other) for other in others])
+    # a component's sign is arbitrary: the training image that is farthest out lies on the positive side
+    signs = scores[0].gather(0, scores[0].abs().argmax(dim=0, keepdim=True)).sign()
+    return tuple((score * signs).float().cpu().numpy() for score in scores)
 
 
 @dataclass(frozen=True)

@@ -143,7 +143,7 @@ def fit(
             if not np.isfinite(history.loss[-1]):
                 raise FloatingPointError(f"The loss is not finite in epoch {epoch}; try a lower learning rate")
             average.module.eval()
-            predicted = _in_batches(average.module.rates, unseen, batch_size, device, bfloat16)
+            predicted = _in_batches(average.module.rates, unseen, device, bfloat16)
             score = _mean_score(unseen_rates, predicted[:, :n_neurons])
             history.explained_variance.append(score)
             if best is None or score > history.explained_variance[history.best_epoch]:
@@ -189,11 +189,11 @@ def predict(network, inputs, batch_size=256, device="cpu", bfloat16=False):
         Spikes per second.
     """
     network.eval().to(device)
-    return _in_batches(network, torch.as_tensor(inputs), batch_size, device, bfloat16)
+    return _in_batches(network, torch.as_tensor(inputs), device, bfloat16, batch_size)
 
 
 @torch.inference_mode()
-def _in_batches(rates_of, inputs, batch_size, device, bfloat16):
+def _in_batches(rates_of, inputs, device, bfloat16, batch_size=256):
     parts = []
     for batch in inputs.split(batch_size):
         with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=bfloat16):

@@ -82,10 +82,13 @@ def test_no_worker_outlives_an_interrupted_parent(how, tmp_path):
         textwrap.dedent(
             """
             import multiprocessing
+            import signal
             import numpy as np
             from recordings.simulated.stimuli import render_images, sample_scenes
 
             if __name__ == "__main__":
+                # jobs in the background of a shell ignore interrupts, and so would this one if the tests are such a job
+                signal.signal(signal.SIGINT, signal.default_int_handler)
                 scenes = sample_scenes(np.arange(64).repeat(500), seed=0)
                 for image in render_images(scenes, image_size=32, workers=2):
                     print(*(child.pid for child in multiprocessing.active_children()), flush=True)

@@ -13,6 +13,7 @@ import threading
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, shift
+from threadpoolctl import threadpool_limits
 
 from recordings.schema import IMAGE_SIZE, category_of
 from recordings.simulated.backgrounds import SOURCES, background
@@ -224,6 +225,8 @@ def _render_chunk(scenes, image_size, photographs):
 def _start_worker():
     # Ctrl-C reaches the parent alone, which then shuts the pool down
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # the workers share the processor: threads of each one's matrix products would only wait for those of the others
+    threadpool_limits(1)
     # and a parent that was killed takes its workers along
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
