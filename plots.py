@@ -388,7 +388,8 @@ def model_comparison(names, summaries, ceiling=None):
     axis.axvline(0, color="black", linewidth=0.8)
     axis.set(yticks=places, xlabel="explained variance (fraction of the variance over images)")
     axis.set_yticklabels(names, fontsize=9)
-    axis.legend(fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
+    # above the whole figure: long names leave less room above the axis
+    figure.legend(fontsize=9, loc="outside upper center", ncols=2)
     return figure
 
 
