@@ -31,6 +31,9 @@ class Task:
         Of the usual way; ours has its own.
     timed_neurons : int
         The usual loop over neurons is timed on so many, and the time scaled to all.
+    solver : str
+        Of the usual way's PCA, as scikit-learn names it: ``"full"`` for exact components. Empty for scikit-learn's own
+        choice, which at full size is ``"randomized"`` and approximate.
     memory : float
         Bytes; the usual way takes fewer training images where a layer needs more, and the time is scaled.
     """
@@ -41,6 +44,7 @@ class Task:
     n_components: int = 1000
     batch_size: int = 64
     timed_neurons: int = 8
+    solver: str = ""
     memory: float = 20e9
 
     def model(self):

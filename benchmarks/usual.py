@@ -42,8 +42,8 @@ def run(task):
         # no step costs less than in proportion to the images, so that the scaled time is a lower bound
         scale = n_images / n_used
         kept = n_components(task, n_images, n_features)
-        # the solver that scikit-learn would choose for all images
-        solver = "randomized" if kept < 0.8 * min(n_images, n_features) else "auto"
+        # unless told, the solver that scikit-learn would choose for all images
+        solver = task.solver or ("randomized" if kept < 0.8 * min(n_images, n_features) else "auto")
         rates = data.spikes_train[:n_used]
 
         with measured.timed("extraction", scale):
