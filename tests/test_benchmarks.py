@@ -16,23 +16,10 @@ from recordings import simulated
 def benchmark(tmp_path_factory):
     """Summary, printed text and JSON of one small run."""
     path = tmp_path_factory.mktemp("benchmark") / "numbers.json"
-    arguments = [
-        "--images",
-        "60",
-        "--size",
-        "64",
-        "--neurons",
-        "6",
-        "--timed",
-        "2",
-        "--network",
-        "resnet18",
-        "--solver",
-        "full",
-    ]
+    arguments = ["--images", "60", "--size", "64", "--neurons", "6", "--timed", "2", "--network", "resnet18"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
-        summary = main([*arguments, "--repeats", "1", "--json", str(path)], limit_seconds=0)
+        summary = main([*arguments, "--solver", "full", "--repeats", "1", "--json", str(path)], limit_seconds=0)
     return summary, json.loads(path.read_text())
 
 
