@@ -169,6 +169,11 @@ def extract_activations(model, stimuli, layers=LAYERS, batch_size=16, bfloat16=N
         return tuple(part.float() if torch.is_tensor(part) else part for part in inputs)
 
     model, unfolded = _folded(model.to(device))
+    if bfloat16:
+        # once, where autocast would do the same for every batch
+        for module in (*model.modules(), *unfolded.values()):
+            if isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)):
+                module.to(torch.bfloat16)
     model.to(memory_format=torch.channels_last)
     modules = dict(model.named_modules())
     handles = [modules[layer].register_forward_hook(keep(layer)) for layer in layers]
