@@ -42,7 +42,7 @@ def allocate(shape, dtype):
             )
         if hasattr(os, "posix_fallocate"):
             # room of its own: writing is faster, and a disk that others fill meanwhile cannot break it off
-            os.posix_fallocate(file.fileno(), 0, max(n_bytes, 1))
+            os.posix_fallocate(file.fileno(), 0, n_bytes)
         return torch.from_file(file.name, shared=True, size=n_values, dtype=dtype).reshape(shape)
 
 
