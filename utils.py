@@ -1,24 +1,9 @@
-"""What a notebook imports first: recordings, seeding, the device, activations and metrics."""
+"""What a notebook imports first; all but ``visualize_img`` is defined in the package ``itneurons``."""
 
-import random
-from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
-import torch
-
-from activations import (
-    LAYERS,
-    components_key,
-    extract_activations,
-    fingerprint,
-    joined,
-    load_backbone,
-    load_components,
-    store_components,
-)
-from metrics import (
+from itneurons.device import get_device, has_bfloat16, seed_everything, show_versions
+from itneurons.evaluation import (
     Interval,
+    ceiling_of,
     correlation,
     correlation_matrix,
     explained_variance,
@@ -26,15 +11,39 @@ from metrics import (
     paired_difference,
     summarise,
 )
-from recordings import brainscore, course, schema, simulated, v4
-from recordings.schema import RecordingError
+from itneurons.features import (
+    LAYERS,
+    choose_backbone,
+    concatenate_layers,
+    extract_activations,
+    load_backbone,
+    load_components,
+    store_components,
+    what_components_are_made_of,
+)
+from itneurons.recordings import (
+    ITData,
+    RecordingError,
+    get_it_data,
+    load_it_data,
+    load_noise_ceiling,
+    load_test_rates,
+    load_trials,
+    object_categories,
+    source_of,
+    unit_of,
+)
+from itneurons.recordings.schema import to_rgb
+from itneurons.storage.stored import fingerprint
 
 __all__ = [
     "LAYERS",
     "ITData",
     "Interval",
     "RecordingError",
-    "components_key",
+    "ceiling_of",
+    "choose_backbone",
+    "concatenate_layers",
     "correlation",
     "correlation_matrix",
     "explained_variance",
@@ -42,7 +51,7 @@ __all__ = [
     "fingerprint",
     "get_device",
     "get_it_data",
-    "joined",
+    "has_bfloat16",
     "load_backbone",
     "load_components",
     "load_it_data",
@@ -53,162 +62,15 @@ __all__ = [
     "object_categories",
     "paired_difference",
     "seed_everything",
+    "show_versions",
     "source_of",
     "store_components",
     "summarise",
+    "to_rgb",
     "unit_of",
     "visualize_img",
+    "what_components_are_made_of",
 ]
-
-FILE_NAMES = ("IT_data.h5", "IT_data_simulated.h5")
-
-
-class ITData(NamedTuple):
-    """A recording, in the order in which every notebook of the course unpacks it."""
-
-    stimulus_train: np.ndarray
-    stimulus_val: np.ndarray
-    stimulus_test: np.ndarray
-    objects_train: list
-    objects_val: list
-    objects_test: list
-    spikes_train: np.ndarray
-    spikes_val: np.ndarray
-
-
-def get_it_data(source="auto", folder=".", **options):
-    """Make sure that a recording is there.
-
-    Parameters
-    ----------
-    source : {"auto", "simulated", "course", "brainscore", "v4"}
-        ``"auto"`` takes ``IT_data.h5`` where the folder holds it, and otherwise makes the simulated recordings.
-    folder : str or Path
-    **options
-        Handed to the source, for example ``url`` for a mirror, or ``session`` for ``"v4"``.
-
-    Returns
-    -------
-    path : Path
-        Of the HDF5 file, for ``load_it_data``.
-
-    Raises
-    ------
-    ValueError
-        If the source is unknown, or what lies in the folder is no recording.
-    OSError
-        If something cannot be fetched or written; the message says what to do.
-    """
-    makers = {"simulated": simulated.make, "course": course.make, "brainscore": brainscore.make, "v4": v4.make}
-    folder = Path(folder)
-    if source == "auto":
-        path = folder / "IT_data.h5"
-        if path.exists():
-            schema.open_recording(path).close()
-            return path
-        print(f"{path} is not there: these are simulated recordings, not data of a brain (see README.md)")
-        source = "simulated"
-    if source not in makers:
-        raise ValueError(f"There is no source {source!r}; choose one of auto, {', '.join(makers)}")
-    return makers[source](folder, **options)
-
-
-def load_it_data(path_to_data=""):
-    """Load a recording: images, object names, and the firing rates of the training and validation images.
-
-    Parameters
-    ----------
-    path_to_data : str or Path
-        The HDF5 file, or the folder that holds it.
-
-    Returns
-    -------
-    data : ITData
-        Stimuli (n_images, 3, height, width), float32, normalised with the ImageNet mean and standard deviation: do
-        not normalise again. Object names as lists of str. Firing rates (n_images, n_neurons), float32.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no recording.
-    RecordingError
-        If it is damaged, incomplete, or holds rates, images or names that cannot be right.
-    """
-    path = _recording_path(path_to_data)
-    with schema.open_recording(path) as file:
-        stimuli, objects = (
-            {name: schema.read_array(file, name) for name in (f"{kind}_{split}" for split in schema.SPLITS)}
-            for kind in ("stimulus", "object")
-        )
-        rates = {name: schema.read_array(file, name) for name in ("spikes_train", "spikes_val")}
-    schema.check_content(path, stimuli, rates, objects)
-    return ITData(*stimuli.values(), *objects.values(), *rates.values())
-
-
-def load_test_rates(path_to_data=""):
-    """Firing rates of the test images (n_images, n_neurons), or None where the recording does not know them."""
-    return _optional(path_to_data, "spikes_test")
-
-
-def load_trials(path, split):
-    """Single-trial responses (n_trials, n_images, n_neurons), NaN where missing; None where the file has none."""
-    return _optional(path, f"trials_{split}")
-
-
-def load_noise_ceiling(path_to_data=""):
-    """Exact noise ceiling (n_neurons,) where it is known, as for simulated recordings, else None."""
-    return _optional(path_to_data, "noise_ceiling")
-
-
-def source_of(path_to_data=""):
-    """Where a recording comes from, in the words of figures and tables, for example "simulated recordings"."""
-    with schema.open_recording(_recording_path(path_to_data)) as file:
-        return schema.text_of(file, "source", "IT recordings (course)")
-
-
-def unit_of(path_to_data=""):
-    """Unit of the firing rates, as it stands on an axis, for example "spikes/s"."""
-    with schema.open_recording(_recording_path(path_to_data)) as file:
-        return schema.text_of(file, "unit", "as recorded")
-
-
-def _optional(path_to_data, name):
-    with schema.open_recording(_recording_path(path_to_data)) as file:
-        if name not in file or file[name].size == 0:
-            return None
-        values = schema.read_array(file, name)
-    if name.startswith("spikes"):
-        schema.check_content(path_to_data, {}, {name: values}, {})
-    return values
-
-
-def _recording_path(path_to_data):
-    path = Path(path_to_data)
-    if not path.is_dir():
-        return path
-    found = [path / name for name in FILE_NAMES if (path / name).exists()] or sorted(path.glob("V4_data_*.h5"))
-    if not found:
-        raise FileNotFoundError(f"The folder {path.resolve()} holds no recording; utils.get_it_data() gets one")
-    return found[0]
-
-
-def object_categories(objects):
-    """Category of each object name, one of the eight of Majaj et al. 2015, or ``""`` for an image without a name.
-
-    Parameters
-    ----------
-    objects : sequence of str
-
-    Returns
-    -------
-    categories : array of shape (n_images,), str
-
-    Raises
-    ------
-    RecordingError
-        If no category knows a name.
-    """
-    return np.array([schema.category_of(name) for name in objects], dtype=str)
 
 
 def visualize_img(stimulus, objects, stim_idx):
@@ -227,26 +89,3 @@ def visualize_img(stimulus, objects, stim_idx):
     plt.title(str(objects[stim_idx]))
     plt.axis("off")
     plt.show()
-
-
-def to_rgb(stimulus):
-    """Undo the ImageNet normalisation: (..., 3, height, width) floats to (..., height, width, 3) in [0, 1]."""
-    channels_last = np.moveaxis(np.asarray(stimulus), -3, -1)
-    return np.clip(channels_last * schema.IMAGENET_STD + schema.IMAGENET_MEAN, 0, 1)
-
-
-def seed_everything(seed):
-    """Seed Python, numpy, torch and CUDA, and ask cuDNN for deterministic algorithms."""
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
-    torch.cuda.manual_seed_all(seed)
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.benchmark = False
-
-
-def get_device():
-    """The fastest device here: cuda, mps or cpu."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from benchmarks import limits, ours, report, usual
 from benchmarks.task import Task
-from recordings import simulated
-from recordings.files import written_whole
+from itneurons.recordings import simulated
+from itneurons.storage.files import written_whole
 
 RESULTS = Path(__file__).parent / "results"
 # no further repeat starts that would end later than this, in seconds

@@ -22,7 +22,7 @@ import pandas as pd
 import xarray as xr
 from PIL import Image
 
-from recordings import brainscore
+from itneurons.recordings.sources import brainscore
 
 N_IMAGES, N_PRESENTATIONS = 3200, 160_000
 OBJECTS = {

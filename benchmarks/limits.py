@@ -5,7 +5,7 @@ import time
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from activations import has_bfloat16
+from itneurons.device import has_bfloat16
 
 
 def measure(task, seconds):

@@ -6,7 +6,8 @@ import torch
 
 import utils
 from benchmarks.task import N_FOLDS, Measurement, n_components
-from encoding import fit_ridge, linear_kernel, principal_components
+from itneurons.features.components import linear_kernel, principal_components
+from itneurons.regression.ridge import fit_ridge
 
 
 def run(task):

@@ -9,8 +9,8 @@ import numpy as np
 import sklearn
 import torch
 
-from activations import has_bfloat16
 from benchmarks.task import STEPS
+from itneurons.device import has_bfloat16
 
 
 def summarise(task, runs, limits, n_images):

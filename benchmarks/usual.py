@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 import utils
 from benchmarks.task import N_FOLDS, Measurement, n_components
-from encoding import folds, penalties
+from itneurons.regression import alpha_grid, held_out_folds
 
 
 def run(task):
@@ -60,8 +60,8 @@ def run(task):
         n_neurons = rates.shape[1]
         timed = range(min(task.timed_neurons, n_neurons))
         with measured.timed("ridge", scale * n_neurons / len(timed)):
-            held_out = folds(n_used, categories[:n_used], N_FOLDS)
-            alphas = penalties(train)
+            held_out = held_out_folds(n_used, categories[:n_used], N_FOLDS)
+            alphas = alpha_grid(train)
             predicted = [
                 ridge(train, rates[:, [neuron]], val, held_out, alphas)
                 for neuron in tqdm(timed, desc=f"{layer}: ridge", unit="neuron", leave=False)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from threadpoolctl import threadpool_limits
 
-from recordings import schema
+from itneurons.recordings import schema
 from tests.notebooks import run
 from tests.small import made_up
 
@@ -19,7 +19,7 @@ torch.set_num_threads(1)
 
 @pytest.fixture(scope="session")
 def content():
-    """What the recording holds, as it was handed to ``recordings.schema.write``."""
+    """What the recording holds, as it was handed to ``itneurons.recordings.schema.write``."""
     return made_up()
 
 

@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from search import open_study, run_study
+from itneurons.networks.search import open_study, run_study
 
 
 def main(storage, worker, folder, hangs_after="1000"):

@@ -28,7 +28,7 @@ OBJECTS = (
 
 
 def made_up(seed=0, sizes=None, n_neurons=N_NEURONS, image_size=IMAGE_SIZE):
-    """Arguments for ``recordings.schema.write``: blobs whose brightness and colour drive the neurons."""
+    """Arguments for ``itneurons.recordings.schema.write``: blobs whose brightness and colour drive the neurons."""
     sizes = SIZES if sizes is None else sizes
     rng = np.random.default_rng(seed)
     tuning = rng.standard_normal((3, n_neurons))

@@ -10,7 +10,8 @@ import pandas as pd
 import xarray as xr
 from PIL import Image
 
-from recordings import brainscore, schema, v4
+from itneurons.recordings import schema
+from itneurons.recordings.sources import brainscore, v4
 
 
 def zipped(images, kind, names):

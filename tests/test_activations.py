@@ -10,8 +10,9 @@ import pytest
 import torch
 import torchvision
 
-import activations
-from encoding import principal_components
+from itneurons.features import backbones, components, extraction
+from itneurons.features.components import principal_components
+from itneurons.storage import stored
 from tests.small import DAMAGES, flipped, normalised
 
 SIZE = 64
@@ -28,7 +29,7 @@ NETWORKS = {
 
 @pytest.fixture
 def small_resnet():
-    model = activations.load_backbone("resnet18", pretrained=False)
+    model = backbones.load_backbone("resnet18", pretrained=False)
     model.input_size = SIZE
     return model
 
@@ -51,11 +52,11 @@ def plain(model, images, layer):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_layer_equals_a_plain_forward_pass(name):
-    model, images = activations.load_backbone(name, pretrained=False), normalised(5, SIZE)
+    model, images = backbones.load_backbone(name, pretrained=False), normalised(5, SIZE)
     model.input_size = SIZE
     calls = []
     model.register_forward_hook(lambda *_: calls.append(1))
-    found = activations.extract_activations(model, images, NETWORKS[name], batch_size=2, bfloat16=False)
+    found = extraction.extract_activations(model, images, NETWORKS[name], batch_size=2, bfloat16=False)
     assert len(calls) == 3
     assert list(found) == list(NETWORKS[name])
     for layer, values in found.items():
@@ -68,7 +69,7 @@ def test_every_layer_equals_a_plain_forward_pass(name):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_trained_normalisation_is_folded_into_convolutions_without_a_trace(name):
-    model, images = activations.load_backbone(name, pretrained=False), normalised(4, SIZE)
+    model, images = backbones.load_backbone(name, pretrained=False), normalised(4, SIZE)
     model.input_size = SIZE
     for index, module in enumerate(model.modules()):
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -79,16 +80,16 @@ def test_trained_normalisation_is_folded_into_convolutions_without_a_trace(name)
                 (module.bias, -1, 1),
             ):
                 values.data.uniform_(low, high, generator=torch.Generator().manual_seed(index))
-    before = activations.fingerprint(model)
-    found = activations.extract_activations(model, images, NETWORKS[name], bfloat16=False)
+    before = stored.fingerprint(model)
+    found = extraction.extract_activations(model, images, NETWORKS[name], bfloat16=False)
     for layer, values in found.items():
         expected = plain(model, images, layer)
         torch.testing.assert_close(values, expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item())
-    assert activations.fingerprint(model) == before
+    assert stored.fingerprint(model) == before
     assert not any(module._forward_hooks for module in model.modules())
     norms = [
         sum(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules())
-        for network in (model, activations._folded(model)[0])
+        for network in (model, extraction._folded(model)[0])
     ]
     # the first one stays everywhere; in a DenseNet every second one comes before its convolution
     assert norms[1] == {"resnet18": 1, "mobilenet_v3_small": 1, "densenet121": 63}.get(name, norms[0])
@@ -97,11 +98,11 @@ def test_trained_normalisation_is_folded_into_convolutions_without_a_trace(name)
 def test_a_layer_is_the_same_whatever_else_is_asked_for(small_resnet):
     images = normalised(3, SIZE)
     asked = ("conv1", "layer1.0.conv1", "layer1.0.bn1", "layer2")
-    together = activations.extract_activations(small_resnet, images, asked)
+    together = extraction.extract_activations(small_resnet, images, asked)
     for layer in asked:
-        assert torch.equal(activations.extract_activations(small_resnet, images, [layer])[layer], together[layer])
+        assert torch.equal(extraction.extract_activations(small_resnet, images, [layer])[layer], together[layer])
     torch.testing.assert_close(
-        activations.extract_activations(small_resnet, images, asked, bfloat16=False)["layer1.0.conv1"],
+        extraction.extract_activations(small_resnet, images, asked, bfloat16=False)["layer1.0.conv1"],
         plain(torch.nn.Sequential(*list(small_resnet.children())[:4], small_resnet.layer1[0].conv1), images, "4"),
     )
 
@@ -130,7 +131,7 @@ class Shared(torch.nn.Module):
 def test_what_is_used_otherwise_is_not_folded(dynamic):
     torch.manual_seed(0)
     model, images = Shared(dynamic), normalised(4, 16)
-    found = activations.extract_activations(model, images, ["twice", "also", "end"], bfloat16=False)
+    found = extraction.extract_activations(model, images, ["twice", "also", "end"], bfloat16=False)
     with torch.no_grad():
         torch.testing.assert_close(found["end"], model.eval()(torch.as_tensor(images)))
 
@@ -138,7 +139,7 @@ def test_what_is_used_otherwise_is_not_folded(dynamic):
 def test_layers_are_joined_place_by_place():
     rng = torch.Generator().manual_seed(0)
     fine, coarse, equal = (torch.rand(300, c, n, n, generator=rng) for c, n in ((2, 28), (3, 4), (1, 7)))
-    maps = activations.joined({"a": fine, "b": coarse, "c": equal}, ["c", "a", "b"])
+    maps = extraction.concatenate_layers({"a": fine, "b": coarse, "c": equal}, ["c", "a", "b"])
     assert maps.shape == (300, 6, 7, 7)
     assert torch.equal(maps[:, :1], equal)
     torch.testing.assert_close(maps[:, 1:3], fine.reshape(300, 2, 7, 4, 7, 4).mean(dim=(3, 5)))
@@ -147,12 +148,12 @@ def test_layers_are_joined_place_by_place():
     torch.testing.assert_close(maps[:, 3:, 0, 0], coarse[:, :, 0, 0])
     assert maps[:, 3:].amax() <= coarse.amax()
     # never finer than the finest
-    assert activations.joined({"b": coarse}, ["b"]).equal(coarse)
-    assert activations.joined({"a": fine[:0].bfloat16(), "b": coarse[:0]}, ["a", "b"]).shape == (0, 5, 7, 7)
+    assert extraction.concatenate_layers({"b": coarse}, ["b"]).equal(coarse)
+    assert extraction.concatenate_layers({"a": fine[:0].bfloat16(), "b": coarse[:0]}, ["a", "b"]).shape == (0, 5, 7, 7)
 
 
 def test_no_hook_stays(small_resnet):
-    activations.extract_activations(small_resnet, normalised(2, SIZE), LAYERS)
+    extraction.extract_activations(small_resnet, normalised(2, SIZE), LAYERS)
     assert not any(module._forward_hooks for module in small_resnet.modules())
 
 
@@ -160,8 +161,8 @@ def test_no_hook_stays(small_resnet):
 def test_large_activations_lie_in_a_file_without_a_name(small_resnet, bfloat16, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     images = normalised(5, SIZE)
-    in_memory = activations.extract_activations(small_resnet, images, LAYERS, 2, bfloat16)
-    in_file = activations.extract_activations(small_resnet, images, LAYERS, 2, bfloat16, memory=1000)
+    in_memory = extraction.extract_activations(small_resnet, images, LAYERS, 2, bfloat16)
+    in_file = extraction.extract_activations(small_resnet, images, LAYERS, 2, bfloat16, memory=1000)
     assert list(tmp_path.iterdir()) == []
     for layer, values in in_memory.items():
         assert values.dtype == (torch.bfloat16 if bfloat16 and layer != "avgpool" else torch.float32)
@@ -171,20 +172,20 @@ def test_large_activations_lie_in_a_file_without_a_name(small_resnet, bfloat16, 
 def test_activations_that_do_not_fit_the_disk_are_refused(small_resnet, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1000}))
     with pytest.raises(OSError, match=r"disk is full: the activations need [\d.]+ MB.*set TMPDIR"):
-        activations.extract_activations(small_resnet, normalised(2, SIZE), LAYERS, memory=0)
+        extraction.extract_activations(small_resnet, normalised(2, SIZE), LAYERS, memory=0)
 
 
 def test_bfloat16_is_near_single_precision(small_resnet):
     images = normalised(4, SIZE)
-    single = activations.extract_activations(small_resnet, images, LAYERS, bfloat16=False)
-    half = activations.extract_activations(small_resnet, images, LAYERS, bfloat16=True)
+    single = extraction.extract_activations(small_resnet, images, LAYERS, bfloat16=False)
+    half = extraction.extract_activations(small_resnet, images, LAYERS, bfloat16=True)
     for layer, values in single.items():
         error = (half[layer].float() - values).norm() / values.norm()
         assert 0 < error < 0.02
 
 
 def test_averages_over_places_are_taken_in_single_precision(small_resnet):
-    found = activations.extract_activations(small_resnet, normalised(4, SIZE), ["layer4", "avgpool"], bfloat16=True)
+    found = extraction.extract_activations(small_resnet, normalised(4, SIZE), ["layer4", "avgpool"], bfloat16=True)
     expected = found["layer4"].float().mean(dim=(2, 3), keepdim=True)
     torch.testing.assert_close(found["avgpool"], expected)
     # rounding would have lost something
@@ -197,14 +198,14 @@ def test_images_of_another_size_are_resized(small_resnet):
         torch.as_tensor(images), size=(SIZE, SIZE), mode="bilinear", antialias=True, align_corners=False
     )
     found, expected = (
-        activations.extract_activations(small_resnet, stimuli, LAYERS, bfloat16=False)["conv1"]
+        extraction.extract_activations(small_resnet, stimuli, LAYERS, bfloat16=False)["conv1"]
         for stimuli in (images, resized.numpy())
     )
     torch.testing.assert_close(found, expected)
 
 
 def test_no_images_have_no_activations(small_resnet):
-    found = activations.extract_activations(small_resnet, normalised(0, SIZE), LAYERS)
+    found = extraction.extract_activations(small_resnet, normalised(0, SIZE), LAYERS)
     assert found["layer2"].shape == (0, 128, 8, 8)
 
 
@@ -231,7 +232,7 @@ class TwoOutputs(torch.nn.Module):
 def test_what_cannot_be_extracted_is_refused(small_resnet, model, shape, layers, message):
     model = small_resnet if model == "resnet18" else TwoOutputs()
     with pytest.raises(ValueError, match=message):
-        activations.extract_activations(model, np.zeros(shape, dtype=np.float32), layers)
+        extraction.extract_activations(model, np.zeros(shape, dtype=np.float32), layers)
     assert not any(module._forward_hooks for module in model.modules())
 
 
@@ -239,7 +240,7 @@ def test_what_cannot_be_extracted_is_refused(small_resnet, model, shape, layers,
 def test_random_weights_come_from_their_seed_alone(name):
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    first, again, other = (activations.load_backbone(name, pretrained=False, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (backbones.load_backbone(name, pretrained=False, seed=seed) for seed in (1, 1, 2))
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(first.conv1.weight, again.conv1.weight)
     assert not torch.equal(first.conv1.weight, other.conv1.weight)
@@ -247,15 +248,15 @@ def test_random_weights_come_from_their_seed_alone(name):
 
 
 def test_the_simulated_backbone_ships_with_its_weights():
-    trained, random = (activations.load_backbone("simulated", pretrained=pretrained) for pretrained in (True, False))
+    trained, random = (backbones.load_backbone("simulated", pretrained=pretrained) for pretrained in (True, False))
     assert not torch.equal(trained.layer1[0].conv1.weight, random.layer1[0].conv1.weight)
-    assert set(activations.LAYERS) <= {name for name, _ in trained.named_children()}
+    assert set(backbones.LAYERS) <= {name for name, _ in trained.named_children()}
 
 
 @pytest.mark.parametrize("name", ["resnet19", "fasterrcnn_resnet50_fpn"])
 def test_an_unknown_network_is_refused(name):
     with pytest.raises(ValueError, match=f"no model '{name}'"):
-        activations.load_backbone(name, pretrained=False)
+        backbones.load_backbone(name, pretrained=False)
 
 
 @pytest.fixture
@@ -276,7 +277,7 @@ def hub(tmp_path, monkeypatch):
 def test_weights_that_cannot_be_had_are_named_with_size_and_folder(hub):
     message = rf"weights of resnet50 .*Name or service.*resnet50-11ad3fa6.pth \(98 MB\) from https://.*folder {hub}"
     with pytest.raises(OSError, match=message):
-        activations.load_backbone("resnet50")
+        backbones.load_backbone("resnet50")
     assert list(hub.iterdir()) == []
 
 
@@ -287,26 +288,26 @@ def test_weights_that_are_damaged_are_to_be_removed(hub, damage):
     if damage:
         path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(OSError, match=rf"weights of resnet18 .*{path.name}.*Remove that file.*\(45 MB\)"):
-        activations.load_backbone("resnet18")
+        backbones.load_backbone("resnet18")
 
 
 def test_weights_that_are_there_are_loaded(hub):
-    weights = activations.load_backbone("resnet18", pretrained=False, seed=5).state_dict()
+    weights = backbones.load_backbone("resnet18", pretrained=False, seed=5).state_dict()
     torch.save(weights, hub / "resnet18-f37072fd.pth")
-    loaded = activations.load_backbone("resnet18").state_dict()
+    loaded = backbones.load_backbone("resnet18").state_dict()
     assert all(torch.equal(loaded[name], value) for name, value in weights.items())
 
 
 def test_a_fingerprint_tells_contents_apart(small_resnet):
     array = np.arange(6.0)
-    other = activations.load_backbone("resnet18", pretrained=False, seed=1)
+    other = backbones.load_backbone("resnet18", pretrained=False, seed=1)
     contents = [(array,), (array.astype("f4"),), (array.reshape(2, 3),), (array[::-1],), (array, array), (["car"],)]
     contents += [(["face"],), (small_resnet,), (other,)]
-    digests = [activations.fingerprint(*content) for content in contents]
+    digests = [stored.fingerprint(*content) for content in contents]
     assert len(set(digests)) == len(contents)
-    assert activations.fingerprint(torch.as_tensor(array)) == digests[0]
+    assert stored.fingerprint(torch.as_tensor(array)) == digests[0]
     # the order of a picture's bytes in memory is not its content
-    assert activations.fingerprint(np.asfortranarray(array.reshape(2, 3))) == digests[2]
+    assert stored.fingerprint(np.asfortranarray(array.reshape(2, 3))) == digests[2]
 
 
 class Components:
@@ -319,91 +320,91 @@ class Components:
 
     @property
     def key(self):
-        return activations.components_key(self.model, self.stimuli, self.n_components)
+        return components.what_components_are_made_of(self.model, self.stimuli, self.n_components)
 
     def store(self):
-        activations.store_components(self.folder, "net", self.model, self.stimuli, self.key, LAYERS)
+        components.store_components(self.folder, "net", self.model, self.stimuli, self.key, LAYERS)
 
     def load(self, layer):
-        return activations.load_components(self.folder, "net", layer, self.key)
+        return components.load_components(self.folder, "net", layer, self.key)
 
 
 @pytest.fixture
-def stored(tmp_path, small_resnet, capsys):
+def finished(tmp_path, small_resnet, capsys):
     components = Components(tmp_path, small_resnet)
     components.store()
     capsys.readouterr()
     return components
 
 
-def test_components_are_stored_once(stored, capsys, monkeypatch):
-    parts = [activations.extract_activations(stored.model, part, LAYERS) for part in stored.stimuli]
+def test_components_are_stored_once(finished, capsys, monkeypatch):
+    parts = [extraction.extract_activations(finished.model, part, LAYERS) for part in finished.stimuli]
     for layer in LAYERS:
         expected = principal_components(*(part[layer] for part in parts), n_components=4)
-        for found, part in zip(stored.load(layer), expected, strict=True):
+        for found, part in zip(finished.load(layer), expected, strict=True):
             np.testing.assert_array_equal(found, part)
 
     def fail(*args, **kwargs):
         raise AssertionError("extracted again")
 
-    monkeypatch.setattr(activations, "extract_activations", fail)
-    stored.store()
+    monkeypatch.setattr(components, "extract_activations", fail)
+    finished.store()
     assert "holds all 3 layers of net for these stimuli: nothing to extract" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("changed", ["stimuli", "weights", "n_components"])
-def test_components_of_something_else_are_remade_with_a_reason(stored, capsys, changed):
-    before = stored.load("conv1")
+def test_components_of_something_else_are_remade_with_a_reason(finished, capsys, changed):
+    before = finished.load("conv1")
     if changed == "stimuli":
-        stored.stimuli[1] = normalised(5, SIZE, seed=2)
+        finished.stimuli[1] = normalised(5, SIZE, seed=2)
     elif changed == "weights":
-        stored.model.load_state_dict(activations.load_backbone("resnet18", pretrained=False, seed=9).state_dict())
+        finished.model.load_state_dict(backbones.load_backbone("resnet18", pretrained=False, seed=9).state_dict())
     else:
-        stored.n_components = 3
-    path = activations.components_path(stored.folder, "net", "conv1")
+        finished.n_components = 3
+    path = components.components_path(finished.folder, "net", "conv1")
     with pytest.raises(ValueError, match=f"{path} cannot be used: it was made with other {changed}.*section A"):
-        stored.load("conv1")
-    stored.store()
+        finished.load("conv1")
+    finished.store()
     assert f"{path} is made anew: it was made with other {changed}\n" in capsys.readouterr().out
-    assert any(a.shape != b.shape or (a != b).any() for a, b in zip(stored.load("conv1"), before))
+    assert any(a.shape != b.shape or (a != b).any() for a, b in zip(finished.load("conv1"), before))
 
 
-def test_components_that_are_not_there_are_refused(stored):
+def test_components_that_are_not_there_are_refused(finished):
     with pytest.raises(ValueError, match=r"net_layer4\.h5 cannot be used: there is no such file"):
-        stored.load("layer4")
+        finished.load("layer4")
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_damaged_components_are_remade_alone(stored, capsys, monkeypatch, damage):
-    expected = stored.load("layer2")
-    path = activations.components_path(stored.folder, "net", "layer2")
+def test_damaged_components_are_remade_alone(finished, capsys, monkeypatch, damage):
+    expected = finished.load("layer2")
+    path = components.components_path(finished.folder, "net", "layer2")
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ValueError, match=r"cannot be used: it is damaged \(.*Run the extraction"):
-        stored.load("layer2")
-    extract, asked = activations.extract_activations, []
+        finished.load("layer2")
+    extract, asked = extraction.extract_activations, []
 
     def watched(model, stimuli, layers, *args, **options):
         asked.append(layers)
         return extract(model, stimuli, layers, *args, **options)
 
-    monkeypatch.setattr(activations, "extract_activations", watched)
-    stored.store()
+    monkeypatch.setattr(components, "extract_activations", watched)
+    finished.store()
     assert {tuple(layers) for layers in asked} == {("layer2",)}
     assert f"{path} is made anew: it is damaged" in capsys.readouterr().out
-    for a, b in zip(stored.load("layer2"), expected, strict=True):
+    for a, b in zip(finished.load("layer2"), expected, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_flipped_byte_in_components_is_found_or_changes_nothing(stored):
-    path = activations.components_path(stored.folder, "net", "layer2")
-    content, expected, refused, key = path.read_bytes(), stored.load("layer2"), 0, stored.key
+def test_a_flipped_byte_in_components_is_found_or_changes_nothing(finished):
+    path = components.components_path(finished.folder, "net", "layer2")
+    content, expected, refused, key = path.read_bytes(), finished.load("layer2"), 0, finished.key
     with h5py.File(path) as file:
         in_values = [file[f"part{index}"].id.get_chunk_info(0).byte_offset + 5 for index in range(2)]
     positions = [*in_values, *np.random.default_rng(0).integers(0, len(content), 60)]
     for position in positions:
         path.write_bytes(flipped(content, int(position)))
         try:
-            found = activations.load_components(stored.folder, "net", "layer2", key)
+            found = components.load_components(finished.folder, "net", "layer2", key)
         except ValueError:
             refused += 1
         else:

@@ -3,9 +3,9 @@ import pytest
 import torch
 from himalaya.kernel_ridge import WeightedKernelRidge
 
-import encoding
-import metrics
-from banded import BandedRidge
+from itneurons.evaluation import metrics
+from itneurons.regression import cross_validation, ridge
+from itneurons.regression.banded import BandedRidge
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def test_each_neuron_weights_the_layer_it_reads(fitted):
 
 def test_it_predicts_at_least_as_well_as_ridge_on_both_layers_together(fitted):
     model, train, val, rates = fitted
-    plain = encoding.fit_ridge(np.concatenate(train, axis=1), rates[:150]).predict(np.concatenate(val, axis=1))
+    plain = ridge.fit_ridge(np.concatenate(train, axis=1), rates[:150]).predict(np.concatenate(val, axis=1))
     score = metrics.explained_variance(rates[150:], model.predict(val)).mean()
     assert score > 0.85
     assert score > metrics.explained_variance(rates[150:], plain).mean() - 0.02
@@ -47,7 +47,7 @@ def test_contributions_add_up_to_the_explained_variance(fitted):
 
 def test_held_out_predictions_do_not_know_their_fold(fitted):
     model, train, _, rates = fitted
-    held_out = encoding.folds(150, n_folds=5, seed=0)[:2]
+    held_out = cross_validation.held_out_folds(150, n_folds=5, seed=0)[:2]
     found = model.held_out_prediction(held_out)
     aside = np.concatenate(held_out)
     honest = metrics.explained_variance(rates[aside], found).mean()
@@ -57,7 +57,7 @@ def test_held_out_predictions_do_not_know_their_fold(fitted):
 
 def test_held_out_predictions_are_those_of_himalaya(fitted):
     model, _, _, rates = fitted
-    (fold,) = held_out = encoding.folds(150, n_folds=5, seed=0)[:1]
+    (fold,) = held_out = cross_validation.held_out_folds(150, n_folds=5, seed=0)[:1]
     kept = np.setdiff1d(np.arange(150), fold)
     reference = WeightedKernelRidge(
         alpha=1.0,

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from activations import LAYERS
 from benchmarks import report, usual
 from benchmarks.__main__ import main
 from benchmarks.task import STEPS, Task
-from recordings import simulated
+from itneurons.features.backbones import LAYERS
+from itneurons.recordings import simulated
 
 
 @pytest.fixture(scope="module")

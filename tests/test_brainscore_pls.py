@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.cross_decomposition import PLSRegression
 
-import encoding
+from itneurons.evaluation import brainscore
 
 
 def problem(n_images=160, n_features=40, n_neurons=6, noise=1.0, seed=0):
@@ -18,21 +18,21 @@ def problem(n_images=160, n_features=40, n_neurons=6, noise=1.0, seed=0):
 
 def test_features_that_are_the_rates_reach_one():
     features, trials, objects = problem(n_features=25, noise=0.0)
-    score, r = encoding.brainscore_pls(features, trials.mean(axis=0), objects, 1.0)
+    score, r = brainscore.brainscore_pls(features, trials.mean(axis=0), objects, 1.0)
     assert r == pytest.approx(1, abs=1e-3)
     assert score == pytest.approx(1, abs=2e-3)
 
 
 def test_the_ceiling_divides_the_square():
     features, trials, objects = problem()
-    score, r = encoding.brainscore_pls(features, trials.mean(axis=0), objects, [0.5, 0.8, 0.9])
+    score, r = brainscore.brainscore_pls(features, trials.mean(axis=0), objects, [0.5, 0.8, 0.9])
     assert score == pytest.approx(r**2 / 0.8)
 
 
 def test_unrelated_features_reach_nothing():
     _, trials, objects = problem()
     features = np.random.default_rng(1).standard_normal((160, 40))
-    assert abs(encoding.brainscore_pls(features, trials.mean(axis=0), objects, 1.0)[1]) < 0.15
+    assert abs(brainscore.brainscore_pls(features, trials.mean(axis=0), objects, 1.0)[1]) < 0.15
 
 
 def test_no_image_is_fitted_and_tested(monkeypatch):
@@ -50,8 +50,8 @@ def test_no_image_is_fitted_and_tested(monkeypatch):
             assert len(seen[-1]) == 144
             return super().predict(x)
 
-    monkeypatch.setattr(encoding, "PLSRegression", Watched)
-    encoding.brainscore_pls(features, trials.mean(axis=0), objects, 1.0)
+    monkeypatch.setattr(brainscore, "PLSRegression", Watched)
+    brainscore.brainscore_pls(features, trials.mean(axis=0), objects, 1.0)
     assert len(seen) == 10
 
 
@@ -90,7 +90,7 @@ def test_it_agrees_with_the_benchmark():
         assembly(trials.mean(axis=0), "n", stimulus_id=images, object_name=objects),
     )
     expected = float(explained_variance(raw, ceiling).values)
-    score, r = encoding.brainscore_pls(features, trials.mean(axis=0), objects, float(ceiling.values))
+    score, r = brainscore.brainscore_pls(features, trials.mean(axis=0), objects, float(ceiling.values))
     print(f"benchmark {expected:.6f}, ours {score:.6f}")
     assert r == pytest.approx(float(raw.values), abs=1e-6)
     assert score == pytest.approx(expected, abs=1e-6)

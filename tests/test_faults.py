@@ -13,8 +13,8 @@ import optuna
 import pandas as pd
 import pytest
 
-from recordings import schema
-from search import finished_trials
+from itneurons.networks.search import finished_trials
+from itneurons.recordings import schema
 from tests.notebooks import HERE, NOTEBOOKS, Run, run
 from tests.small import made_up
 

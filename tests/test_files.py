@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from recordings.files import is_gone, megabytes, process_name, written_whole
+from itneurons.storage.files import is_gone, megabytes, process_name, written_whole
 
 
 @pytest.fixture(params=["plain", "with spaces", "Übung été"])
@@ -135,7 +135,7 @@ def test_a_process_that_ended_is_gone():
 WRITER = """
 import sys, time
 sys.path.insert(0, sys.argv[2])
-from recordings.files import written_whole
+from itneurons.storage.files import written_whole
 with written_whole(sys.argv[1]) as temporary:
     temporary.write_text("half")
     print("writing", flush=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from activations import has_bfloat16
+from itneurons.device import has_bfloat16
 
 PROGRAM = """
 import resource
@@ -17,24 +17,24 @@ import torch
 import activations, committees, mapped, networks
 
 n_images, n_few, n_neurons, layers = 2592, 16, 168, ("layer2", "layer3", "layer4")
-model = activations.load_backbone("resnet50", pretrained=False)
+model = backbones.load_backbone("resnet50", pretrained=False)
 rng = np.random.default_rng(0)
 # what a notebook has in memory besides
 stimuli = np.full((n_images + 288 + 320, 3, 224, 224), 0.5, dtype=np.float32)
 stimuli[:n_few] = rng.standard_normal(stimuli[:n_few].shape)
-few = activations.extract_activations(model, stimuli[:n_few], layers)
+few = extraction.extract_activations(model, stimuli[:n_few], layers)
 print({layer: tuple(values.shape[1:]) for layer, values in few.items()})
 # a forward pass of all images takes minutes; the same few, again and again, lie where theirs would
-maps = activations._allocate(few, n_images, activations._MEMORY)
+maps = extraction._allocate(few, n_images, extraction._MEMORY)
 for layer, room in maps.items():
     for part in room.split(n_few):
         part.copy_(few[layer][: len(part)])
-    mapped.release(room)
+    disk_tensors.release(room)
 rates = torch.randn(n_images, n_neurons)
-maps["all"] = activations.joined(maps, layers)
-options = {"epochs": 1, "bfloat16": activations.has_bfloat16()}
+maps["all"] = extraction.concatenate_layers(maps, layers)
+options = {"epochs": 1, "bfloat16": device.has_bfloat16()}
 for layer in ("layer3", "all"):
-    committee = committees.train_committee(
+    committee = committee.train_committee(
         lambda: networks.ResCNN(*maps[layer].shape[1:], n_neurons), maps[layer], rates, [np.arange(518)],
         f"{layer}.pth", {"layer": layer}, **options,
     )

@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.metrics import explained_variance_score
 
-import metrics
+from itneurons.evaluation import metrics
 
 
 def problem(n_images=60, n_neurons=7, seed=0, noise=0.7, dtype=np.float32):

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-import networks
-from metrics import explained_variance
-from networks import BackboneReadout, CheckpointError, FactorisedReadout, GaussianReadout, ResCNN, ShallowCNN
+from itneurons import networks
+from itneurons.networks import checkpoints
+from itneurons.evaluation.metrics import explained_variance
+from itneurons.networks import BackboneReadout, CheckpointError, FactorisedReadout, GaussianReadout, ResCNN, ShallowCNN
 from tests.small import DAMAGES, flipped, normalised
 
 N_NEURONS = 6
@@ -155,7 +156,7 @@ def test_the_same_seed_gives_the_same_network():
 
 def test_training_stops_when_it_no_longer_gets_better(monkeypatch):
     scores = iter([0.1, 0.3, 0.2, 0.25, 0.29, 0.9])
-    monkeypatch.setattr("training._mean_score", lambda *args: next(scores))
+    monkeypatch.setattr("itneurons.networks.training.mean_score", lambda *args: next(scores))
     seen = []
     _, history = fitted(epochs=6, patience=3, on_epoch=lambda epoch, score: seen.append((epoch, score)))
     assert history.explained_variance == [0.1, 0.3, 0.2, 0.25, 0.29]
@@ -333,7 +334,7 @@ def rewritten(saved, path, **changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": networks.FORMAT + 1}, "has the format 2, this version reads up to 1: update the project"),
+        ({"format": checkpoints.FORMAT + 1}, "has the format 2, this version reads up to 1: update the project"),
         ({"network": "Transformer"}, "holds a Transformer, this version knows ShallowCNN, ResCNN"),
         ({"network": "ResCNN"}, "weights do not fit a ResCNN"),
         ({"weights": {}}, "weights do not fit a ShallowCNN"),
@@ -348,7 +349,7 @@ def test_a_checkpoint_of_another_network_or_version_is_refused(saved, tmp_path, 
 @pytest.mark.parametrize("content", [{"weights": {}}, [1, 2], torch.zeros(3)], ids=["other_keys", "list", "tensor"])
 def test_what_another_program_saved_is_refused(tmp_path, content):
     torch.save(content, tmp_path / "network.pth")
-    with pytest.raises(CheckpointError, match=r"not written by networks\.save_checkpoint"):
+    with pytest.raises(CheckpointError, match=r"not written by save_checkpoint"):
         networks.load_checkpoint(tmp_path / "network.pth")
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-import metrics
-from recordings.simulated.neurons import CONTRAST_GRID, WINDOW, Population, contrast_map
-from recordings.simulated.stimuli import OBJECTS, render, sample_scenes
+from itneurons.evaluation import metrics
+from itneurons.recordings.simulated.neurons import CONTRAST_GRID, WINDOW, Population, contrast_map
+from itneurons.recordings.simulated.stimuli import OBJECTS, render, sample_scenes
 
 N_NEURONS = 12
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import metrics
-import plots
-from networks import History
+from itneurons import plots
+from itneurons.evaluation import metrics
+from itneurons.networks import History
 from tests.small import OBJECTS, normalised
 from utils import object_categories
 

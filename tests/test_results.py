@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import metrics
-import results
-from results import COLUMNS, Results, load_results, predictions_path, summary_table
+from itneurons.evaluation import metrics, results
+from itneurons.evaluation.results import COLUMNS, Results, load_results, predictions_path, summary_table
 from tests.small import DAMAGES, flipped
 
 CEILING = np.array([0.9, 0.8, 0.05])

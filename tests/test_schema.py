@@ -7,8 +7,8 @@ from PIL import Image
 from torchvision import transforms
 
 import utils
-from recordings import schema
-from recordings.schema import RecordingError
+from itneurons.recordings import schema
+from itneurons.recordings.schema import RecordingError
 from tests.small import DAMAGES, SIZES, flipped, made_up
 
 DATASETS = [

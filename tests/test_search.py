@@ -10,7 +10,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search import finished_trials, open_study, run_study
+from itneurons.networks.search import finished_trials, open_study, run_study
 
 
 def objective(trial):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from search import finished_trials, open_study
+from itneurons.networks.search import finished_trials, open_study
 
 HERE = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")

@@ -17,10 +17,11 @@ import pytest
 import requests
 from PIL import Image
 
-from recordings import brainscore, course, fetch, schema, v4
-from recordings.__main__ import main
-from recordings.archive import ImageArchive
-from recordings.schema import RecordingError
+from itneurons.__main__ import main
+from itneurons.recordings import fetch, schema
+from itneurons.recordings.archive import ImageArchive
+from itneurons.recordings.schema import RecordingError
+from itneurons.recordings.sources import brainscore, course, v4
 from tests.servers import HTML, Served, running
 from tests.small_sources import (
     NAMES,
@@ -268,7 +269,7 @@ def test_course_content_is_refused(server, tmp_path, change, message):
     server.files["/IT_data.h5"] = course_file(tmp_path, change)
     with pytest.raises(RecordingError, match=message) as caught:
         course.make(tmp_path, url=server.url)
-    assert "python -m recordings brainscore" in str(caught.value)
+    assert "itneurons get brainscore" in str(caught.value)
     assert not [path for path in tmp_path.iterdir() if not path.name.endswith(".lock")]
     server.files["/IT_data.h5"] = course_file(tmp_path)
     schema.open_recording(course.make(tmp_path, url=server.url)).close()
@@ -319,7 +320,7 @@ def test_drive_quota(drive, tmp_path, page, said):
     drive.files["/uc"] = page
     with pytest.raises(fetch.SourceError, match="quota or asks to confirm") as caught:
         course.make(tmp_path)
-    for part in (said, "python -m recordings brainscore --folder", "in a browser"):
+    for part in (said, "itneurons get brainscore --folder", "in a browser"):
         assert part in str(caught.value)
     assert not list(tmp_path.glob("IT_data.h5*"))
     drive.files["/uc"] = Served(course_file(tmp_path), disposition='attachment; filename="IT_data.h5"')
@@ -636,7 +637,7 @@ def test_real_sessions(tmp_path):
 
 def test_the_help_lists_what_each_session_holds(capsys):
     with pytest.raises(SystemExit):
-        main(["v4", "--help"])
+        main(["get", "v4", "--help"])
     printed = capsys.readouterr().out
     session = v4.SESSIONS["210325"]
     row = next(line for line in printed.splitlines() if line.startswith("210325"))

@@ -13,9 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
-from recordings.schema import CATEGORIES, category_of, normalise
-from recordings.simulated import backbone, backgrounds
-from recordings.simulated.stimuli import OBJECTS, SCENE_DTYPE, render, render_images, sample_scenes
+from itneurons.recordings.schema import CATEGORIES, category_of, normalise
+from itneurons.recordings.simulated import backbone, backgrounds
+from itneurons.recordings.simulated.stimuli import OBJECTS, SCENE_DTYPE, render, render_images, sample_scenes
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -84,7 +84,7 @@ def test_no_worker_outlives_an_interrupted_parent(how, tmp_path):
             import multiprocessing
             import signal
             import numpy as np
-            from recordings.simulated.stimuli import render_images, sample_scenes
+            from itneurons.recordings.simulated.stimuli import render_images, sample_scenes
 
             if __name__ == "__main__":
                 # jobs in the background of a shell ignore interrupts, and so would this one if the tests are such a job

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import utils
-from recordings import simulated
-from recordings.schema import IMAGENET_MEAN, RecordingError, normalise
+from itneurons.recordings import load, simulated
+from itneurons.recordings.schema import IMAGENET_MEAN, RecordingError, normalise
 from tests.small import DAMAGES, SIZES
 
 
@@ -75,7 +75,7 @@ def test_real_recordings_come_before_simulated_and_v4(recording, tmp_path):
     names = ["V4_data_2.h5", "V4_data_1.h5", "IT_data_simulated.h5", "IT_data.h5"]
     for name, first in zip(names, ["V4_data_2.h5", "V4_data_1.h5", *names[2:]]):
         (tmp_path / name).write_bytes(recording.read_bytes())
-        assert utils._recording_path(tmp_path) == tmp_path / first
+        assert load._recording_path(tmp_path) == tmp_path / first
 
 
 def test_a_folder_without_a_recording_is_named(tmp_path):

@@ -1,0 +1,55 @@
+"""The command ``itneurons``: get recordings, run the notebooks."""
+
+import argparse
+import sys
+
+from itneurons import notebooks
+from itneurons.recordings.schema import RecordingError
+from itneurons.recordings.sources import SOURCES, load_source
+
+
+def main(arguments=None):
+    """Parse the command line and do what it asks for."""
+    parser = argparse.ArgumentParser(prog="itneurons", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (add_arguments, _, text) in COMMANDS.items():
+        # what a source needs is known when it is chosen: its module may take long to import
+        add_arguments(commands.add_parser(name, help=text, description=text, add_help=name != "get"))
+    given, rest = parser.parse_known_args(arguments)
+    if rest and given.command != "get":
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    try:
+        COMMANDS[given.command][1](given, rest)
+    except (OSError, RecordingError) as error:
+        sys.exit(f"{given.command}: {error}")
+    except KeyboardInterrupt:
+        sys.exit("Interrupted; nothing half-made was left. Run the same command to go on")
+
+
+def _add_get(parser):
+    parser.add_argument("source", nargs="?", choices=SOURCES, metavar="SOURCE", help=", ".join(SOURCES))
+
+
+def _get(given, rest):
+    parser = argparse.ArgumentParser(prog=f"itneurons get {given.source or 'SOURCE'}")
+    if given.source is None:
+        parser.usage = f"itneurons get [-h] {{{','.join(SOURCES)}}} ...\n\neach source says with -h what it takes"
+        parser.parse_args(rest)
+        parser.error(f"choose a source: {', '.join(SOURCES)}")
+    source = load_source(given.source)
+    parser.description = source.__doc__.partition("\n")[0]
+    parser.add_argument("--folder", default=".", help="where the HDF5 file goes (default: here)")
+    source.add_arguments(parser)
+    made = source.make(**vars(parser.parse_args(rest)))
+    for path in made if isinstance(made, list) else [made]:
+        print(path)
+
+
+COMMANDS = {
+    "get": (_add_get, _get, "get a recording, whatever the source"),
+    "run": (notebooks.add_arguments, lambda given, rest: notebooks.run(given), "execute the notebooks top to bottom"),
+}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""How good predictions are, neuron by neuron, and the tables that say so."""
+
+from itneurons.evaluation.brainscore import brainscore_pls
+from itneurons.evaluation.ensemble import ensemble_weights, mean_score, weighted
+from itneurons.evaluation.metrics import (
+    Interval,
+    Summary,
+    correlation,
+    correlation_matrix,
+    explained_variance,
+    noise_ceiling,
+    paired_difference,
+    summarise,
+)
+from itneurons.evaluation.results import Comparison, Result, Results, ceiling_of, load_results, summary_table
+
+__all__ = [
+    "Comparison",
+    "Interval",
+    "Result",
+    "Results",
+    "Summary",
+    "brainscore_pls",
+    "ceiling_of",
+    "correlation",
+    "correlation_matrix",
+    "ensemble_weights",
+    "explained_variance",
+    "load_results",
+    "mean_score",
+    "noise_ceiling",
+    "paired_difference",
+    "summarise",
+    "summary_table",
+    "weighted",
+]

@@ -1,0 +1,340 @@
+"""How good predictions are: explained variance and correlation, the noise ceiling, bootstrap intervals.
+
+All scores are computed neuron by neuron over images. Inputs are arrays or tensors; results are numpy arrays.
+"""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+
+# below this ceiling a neuron's fraction of the ceiling is mostly noise divided by noise
+LOWEST_CEILING = 0.1
+
+
+def explained_variance(true, predicted):
+    """Explained variance of each neuron, ``1 - var(true - predicted) / var(true)`` over images.
+
+    Parameters
+    ----------
+    true, predicted : array of shape (n_images, n_neurons)
+        Measured and predicted firing rates, in the same unit.
+
+    Returns
+    -------
+    scores : array of shape (n_neurons,)
+        At most 1. NaN, with a warning that names the neuron, where the measured rate does not vary. Elsewhere
+        equal to ``sklearn.metrics.explained_variance_score(..., multioutput="raw_values")``.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or a value is NaN or infinite.
+    """
+    true, predicted = _checked_pair(true, predicted)
+    variance = _variance_or_nan(true)
+    return 1 - (true - predicted).var(axis=0) / variance
+
+
+def correlation(true, predicted):
+    """Pearson correlation over images of each neuron's measured and predicted rates.
+
+    Parameters
+    ----------
+    true, predicted : array of shape (n_images, n_neurons)
+
+    Returns
+    -------
+    scores : array of shape (n_neurons,)
+        Equal to ``numpy.corrcoef``, but 0 where a prediction is constant (it tells nothing about the image), and
+        NaN, with a warning that names the neuron, where the measured rate does not vary.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or a value is NaN or infinite.
+    """
+    true, predicted = _checked_pair(true, predicted)
+    variance = _variance_or_nan(true)
+    centred = true - true.mean(axis=0)
+    covariance = (centred * (predicted - predicted.mean(axis=0))).mean(axis=0)
+    constant = _is_constant(predicted)
+    spread = np.sqrt(variance * predicted.var(axis=0))
+    scores = np.where(constant, 0.0, covariance / np.where(constant, 1.0, spread))
+    return np.where(np.isnan(variance), np.nan, scores)
+
+
+def correlation_matrix(a, b):
+    """Correlations over images between every neuron of ``a`` and every neuron of ``b``.
+
+    Parameters
+    ----------
+    a : array of shape (n_images, n_neurons_a)
+    b : array of shape (n_images, n_neurons_b)
+
+    Returns
+    -------
+    matrix : array of shape (n_neurons_a, n_neurons_b)
+        NaN in the rows and columns of neurons that do not vary.
+    """
+
+    def standardised(values):
+        values = _array(values)
+        values = values - values.mean(axis=0)
+        norm = np.linalg.norm(values, axis=0)
+        return values / np.where(norm > 0, norm, np.nan)
+
+    return standardised(a).T @ standardised(b)
+
+
+def noise_ceiling(trials, n_splits=100, seed=0):
+    """Explained variance that a perfect model would reach: the reliability of the mean response.
+
+    The trials of each image are split at random into two halves of equal size, the halves' means are correlated
+    over images, and the mean correlation ``r`` over many splits is extended to all trials with the formula of
+    Spearman (1910) and Brown (1910), ``f r / (1 + (f - 1) r)``. The factor ``f`` is how much the noise variance of
+    a mean shrinks from a half to all trials, ``mean(1 / n_half) / mean(1 / n_trials)`` over images: 2 for an even
+    number of trials, 7 / 3 where seven trials are split into three and three (the seventh is left out).
+
+    The correlation is averaged before it is corrected: the correction is concave, so that the other order is
+    biased downwards, and unbounded for the negative correlations of a neuron without signal.
+
+    Parameters
+    ----------
+    trials : array of shape (n_trials, n_images, n_neurons)
+        Single-trial responses; NaN where a trial is missing. Numbers of trials may differ between images and
+        neurons; an image with fewer than two trials is left out.
+    n_splits : int
+        Number of random splits.
+    seed : int
+
+    Returns
+    -------
+    ceiling : array of shape (n_neurons,)
+        At most 1; about 0, and possibly negative, for a neuron that tells nothing of the image. A perfect model
+        correlates ``sqrt(ceiling)`` with the mean response. NaN where fewer than three images have two trials.
+
+    Raises
+    ------
+    ValueError
+        If ``trials`` does not have three dimensions.
+    """
+    trials = _array(trials)
+    if trials.ndim != 3:
+        raise ValueError(f"trials has the shape {trials.shape}, expected (n_trials, n_images, n_neurons)")
+    valid = np.isfinite(trials)
+    if (valid == valid[:, :, :1]).all():
+        # trials that are missing are missing in all neurons: one split serves them all
+        valid = valid[:, :, :1]
+    trials = np.nan_to_num(trials)
+    counts = valid.sum(axis=0)
+    halves = counts // 2
+    used = halves > 0
+    enough = used.sum(axis=0) >= 3
+
+    rng = np.random.default_rng(seed)
+    total = np.zeros(trials.shape[2])
+    for _ in range(n_splits):
+        order = rng.random(trials.shape[:2]).argsort(axis=0)[:, :, None]
+        shuffled = np.take_along_axis(valid, order, axis=0)
+        rank = np.empty(valid.shape, dtype=np.int32)
+        np.put_along_axis(rank, order, np.cumsum(shuffled, axis=0, dtype=np.int32), axis=0)
+        first = valid & (rank <= halves)
+        second = valid & (rank > halves) & (rank <= 2 * halves)
+        total += _masked_correlation(_mean_of(trials, first, halves), _mean_of(trials, second, halves), used)
+    mean_correlation = total / n_splits
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        inverse_half = np.where(used, 1 / halves, 0).sum(axis=0)
+        inverse_all = np.where(used, 1 / counts, 0).sum(axis=0)
+        factor = inverse_half / inverse_all
+        ceiling = factor * mean_correlation / (1 + (factor - 1) * mean_correlation)
+    return np.where(enough, ceiling, np.nan)
+
+
+def _mean_of(trials, chosen, size):
+    if chosen.shape[2] == 1:
+        summed = np.einsum("tin,ti->in", trials, chosen[:, :, 0].astype(trials.dtype))
+    else:
+        summed = (trials * chosen).sum(axis=0)
+    return summed / np.maximum(size, 1)
+
+
+def _masked_correlation(a, b, used):
+    n_used = np.maximum(used.sum(axis=0), 1)
+    a = (a - (a * used).sum(axis=0) / n_used) * used
+    b = (b - (b * used).sum(axis=0) / n_used) * used
+    spread = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (a * b).sum(axis=0) / spread
+
+
+class Interval(NamedTuple):
+    """A score, averaged over neurons, with its 95 % bootstrap interval over images."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self):
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+    def __format__(self, specification):
+        return format(str(self), specification)
+
+
+class Summary(NamedTuple):
+    """Scores of one model, averaged over neurons.
+
+    ``fraction`` is the explained variance over the noise ceiling, averaged over the neurons whose ceiling is at
+    least ``LOWEST_CEILING``; None where no ceiling is known. ``n_left_out`` counts the other neurons.
+    """
+
+    explained_variance: Interval
+    correlation: Interval
+    fraction: Interval | None
+    n_left_out: int
+
+
+def summarise(true, predicted, ceiling=None, n_bootstrap=1000, seed=0):
+    """Mean scores of a model with 95 % bootstrap intervals over images.
+
+    Images are drawn with replacement, the scores of every neuron are computed on the drawn images and averaged
+    over neurons; the interval is that of the percentiles 2.5 and 97.5 (Efron 1979). Neurons that do not vary are
+    left out of the averages.
+
+    Parameters
+    ----------
+    true, predicted : array of shape (n_images, n_neurons)
+    ceiling : array of shape (n_neurons,), optional
+        Noise ceiling of each neuron, as explained variance; it is taken as known.
+    n_bootstrap : int
+    seed : int
+        Summaries with one seed draw the same images.
+
+    Returns
+    -------
+    summary : Summary
+    """
+    drawn_ev, drawn_r = _bootstrap(true, predicted, n_bootstrap, seed)
+    ev, r = explained_variance(true, predicted), correlation(true, predicted)
+    fraction, n_left_out = None, 0
+    if ceiling is not None:
+        kept = np.asarray(ceiling) >= LOWEST_CEILING
+        n_left_out = int((~kept).sum())
+        if kept.any():
+            known = np.asarray(ceiling)[kept]
+            fraction = _interval(ev[kept] / known, drawn_ev[:, kept] / known)
+    return Summary(_interval(ev, drawn_ev), _interval(r, drawn_r), fraction, n_left_out)
+
+
+def paired_difference(true, predicted, baseline, n_bootstrap=1000, seed=0):
+    """By how much ``predicted`` explains more variance than ``baseline``, with both scored on the same draws.
+
+    Parameters
+    ----------
+    true, predicted, baseline : array of shape (n_images, n_neurons)
+
+    Returns
+    -------
+    difference : Interval
+        Mean over neurons of the difference of explained variances; an interval that excludes zero says that
+        the images do not explain the difference.
+    """
+    drawn = _bootstrap(true, predicted, n_bootstrap, seed)[0] - _bootstrap(true, baseline, n_bootstrap, seed)[0]
+    return _interval(explained_variance(true, predicted) - explained_variance(true, baseline), drawn)
+
+
+def _interval(values, drawn):
+    with warnings.catch_warnings():
+        # the mean over no neuron is NaN, and a warning has named the neurons already
+        warnings.simplefilter("ignore", RuntimeWarning)
+        low, high = np.nanpercentile(np.nanmean(drawn, axis=1), [2.5, 97.5])
+        return Interval(float(np.nanmean(values)), float(low), float(high))
+
+
+def _bootstrap(true, predicted, n_bootstrap, seed):
+    """Explained variance and correlation (n_bootstrap, n_neurons) on images drawn with replacement."""
+    true, predicted = _checked_pair(true, predicted)
+    n_images = len(true)
+    rng = np.random.default_rng(seed)
+    # how often each image is drawn turns every resampled moment into a matrix product
+    weights = rng.multinomial(n_images, np.full(n_images, 1 / n_images), size=n_bootstrap) / n_images
+    # centred first, for the differences of squares below
+    true, predicted = true - true.mean(axis=0), predicted - predicted.mean(axis=0)
+
+    def moments(a, b):
+        return weights @ (a * b) - (weights @ a) * (weights @ b)
+
+    def variance(values):
+        # a neuron that answers to few images may not vary over those drawn: what is left is rounding
+        drawn = moments(values, values)
+        varies = ~_is_constant(values) & (drawn > 1e-12 * values.var(axis=0))
+        return np.where(varies, drawn, np.nan)
+
+    residual = true - predicted
+    var_true, var_predicted = variance(true), variance(predicted)
+    ev = 1 - moments(residual, residual) / var_true
+    r = moments(true, predicted) / np.sqrt(var_true * var_predicted)
+    r[np.isnan(var_predicted) & ~np.isnan(var_true)] = 0
+    return ev, r
+
+
+def check_features(features, rates):
+    """Check features and rates of a regression.
+
+    Parameters
+    ----------
+    features : array of shape (n_images, n_features)
+    rates : array of shape (n_images, n_neurons)
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, or values are NaN or infinite.
+    """
+    features, rates = np.asarray(features), np.asarray(rates)
+    if features.ndim != 2 or rates.ndim != 2 or len(features) != len(rates):
+        raise ValueError(
+            f"features have the shape {features.shape} and rates {rates.shape}; expected (n_images, n_features) "
+            "and (n_images, n_neurons) with the same images"
+        )
+    for name, values in (("features", features), ("rates", rates)):
+        bad = np.flatnonzero(~np.isfinite(values).all(axis=0))
+        if bad.size:
+            raise ValueError(f"{name} hold NaN or infinite values in the columns {bad[:10].tolist()}")
+
+
+def _array(values):
+    if hasattr(values, "detach"):
+        values = values.detach().float().cpu().numpy()
+    return np.asarray(values, dtype=np.float64)
+
+
+def _checked_pair(true, predicted):
+    true, predicted = _array(true), _array(predicted)
+    if true.shape != predicted.shape or true.ndim != 2:
+        raise ValueError(
+            f"measured rates have the shape {true.shape} and predicted ones {predicted.shape}; "
+            "both must be (n_images, n_neurons)"
+        )
+    for name, values in (("measured", true), ("predicted", predicted)):
+        bad = np.flatnonzero(~np.isfinite(values).all(axis=0))
+        if bad.size:
+            raise ValueError(f"{name} rates of the neurons {bad.tolist()} hold NaN or infinite values")
+    return true, predicted
+
+
+def _is_constant(values):
+    return (values == values[:1]).all(axis=0)
+
+
+def _variance_or_nan(true):
+    constant = _is_constant(true)
+    if constant.any():
+        warnings.warn(
+            f"the measured rates of the neurons {np.flatnonzero(constant).tolist()} do not vary: "
+            "their scores are undefined (NaN)",
+            stacklevel=3,
+        )
+    return np.where(constant, np.nan, true.var(axis=0))

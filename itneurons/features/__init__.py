@@ -1,0 +1,24 @@
+"""From images to features: networks by name, the activations of their layers, and principal components."""
+
+from itneurons.features.backbones import LAYERS, choose_backbone, load_backbone
+from itneurons.features.components import (
+    linear_kernel,
+    load_components,
+    principal_components,
+    store_components,
+    what_components_are_made_of,
+)
+from itneurons.features.extraction import concatenate_layers, extract_activations
+
+__all__ = [
+    "LAYERS",
+    "choose_backbone",
+    "concatenate_layers",
+    "extract_activations",
+    "linear_kernel",
+    "load_backbone",
+    "load_components",
+    "principal_components",
+    "store_components",
+    "what_components_are_made_of",
+]

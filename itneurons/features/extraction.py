@@ -1,0 +1,203 @@
+"""What a network makes of the stimuli: the activations of several layers from one forward pass."""
+
+import copy
+from collections import Counter
+
+import numpy as np
+import torch
+from torch.nn.functional import adaptive_avg_pool2d, interpolate
+from torch.nn.utils import fuse_conv_bn_eval
+from tqdm.auto import tqdm
+
+from itneurons.device import has_bfloat16
+from itneurons.features.backbones import LAYERS
+from itneurons.storage import disk_tensors
+
+# activations that take more go to a file; what is left serves the stimuli and the Gram matrices
+_MEMORY = 2.5e9
+
+
+@torch.inference_mode()
+def extract_activations(model, stimuli, layers=LAYERS, batch_size=16, bfloat16=None, device="cpu", memory=_MEMORY):
+    """Activations of several layers from one forward pass.
+
+    A hook on each layer copies its output to its place as soon as it is computed, before a ReLU that works in place
+    can overwrite it.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Used in evaluation mode. Images of another size than its ``input_size`` are resized, with antialiasing.
+    stimuli : array of shape (n_images, 3, height, width)
+        Normalised as the model expects it.
+    layers : sequence of str
+        Names of submodules, as ``model.named_modules()`` gives them.
+    batch_size : int
+        Small batches stay in the processor's cache; a GPU wants more.
+    bfloat16 : bool, optional
+        Compute in bfloat16 where that is safe (autocast), and store what comes out. By default where the processor
+        has it. Averages over places are taken, and kept, in float32.
+    device : str or torch.device
+    memory : float
+        Bytes; activations that take more are kept in a temporary file that vanishes with the tensors.
+
+    Returns
+    -------
+    activations : dict of str to tensor of shape (n_images, ...)
+        On the CPU, in bfloat16 or float32, in the order of ``layers``.
+
+    Raises
+    ------
+    ValueError
+        If a layer does not exist, is not reached, or does not give one tensor with a row for each image, or if the
+        stimuli are not images.
+    OSError
+        If the disk is too full for the temporary file.
+    """
+    modules = dict(model.named_modules())
+    unknown = [layer for layer in layers if layer not in modules]
+    if unknown:
+        known = [name for name in modules if name and name.count(".") <= 1]
+        raise ValueError(f"The network has no layer {', '.join(unknown)}; it has {', '.join(known)}")
+    if np.ndim(stimuli) != 4 or np.shape(stimuli)[1] != 3:
+        raise ValueError(f"stimuli have the shape {np.shape(stimuli)}, expected (n_images, 3, height, width)")
+    bfloat16 = has_bfloat16(device) if bfloat16 is None else bfloat16
+    n_images = len(stimuli)
+    if not n_images:
+        # one image tells the shapes
+        one = np.zeros((1, *np.shape(stimuli)[1:]), dtype=np.float32)
+        return {layer: kept[:0] for layer, kept in extract_activations(model, one, layers, 1, bfloat16, device).items()}
+    store, batch_output = {}, {}
+
+    def keep(layer):
+        def hook(module, inputs, output):
+            if layer in unfolded:
+                output = unfolded[layer](*inputs)
+            if not torch.is_tensor(output) or len(output) != batch_output["size"]:
+                raise ValueError(f"The layer {layer} does not give one tensor with a row for each image")
+            if layer in store:
+                store[layer][batch_output["at"]].copy_(output)
+            else:
+                # the first batch tells the shapes, hence how much there will be to keep
+                batch_output[layer] = output.detach().to("cpu", copy=True)
+
+        return hook
+
+    def in_single_precision(module, inputs):
+        return tuple(part.float() if torch.is_tensor(part) else part for part in inputs)
+
+    model, unfolded = _folded(model.to(device))
+    if bfloat16:
+        # once, where autocast would do the same for every batch
+        for module in (*model.modules(), *unfolded.values()):
+            if isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)):
+                module.to(torch.bfloat16)
+    model.to(memory_format=torch.channels_last)
+    modules = dict(model.named_modules())
+    handles = [modules[layer].register_forward_hook(keep(layer)) for layer in layers]
+    # a mean over places differs little between images, by less than bfloat16 can tell in some networks
+    handles += [
+        modules[layer].register_forward_pre_hook(in_single_precision)
+        for layer in layers
+        if isinstance(modules[layer], (torch.nn.AdaptiveAvgPool2d, torch.nn.AvgPool2d))
+    ]
+    try:
+        for start in tqdm(range(0, n_images, batch_size), desc="forward pass", unit="batch", leave=False):
+            batch = torch.as_tensor(np.asarray(stimuli[start : start + batch_size]), dtype=torch.float32)
+            batch_output.update(at=slice(start, start + len(batch)), size=len(batch))
+            batch = _resized(batch.to(device), getattr(model, "input_size", batch.shape[-1]))
+            with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=bfloat16):
+                model(batch.contiguous(memory_format=torch.channels_last))
+            if start == 0:
+                missing = [layer for layer in layers if layer not in batch_output]
+                if missing:
+                    raise ValueError(f"The forward pass does not reach the layer {', '.join(missing)}")
+                store.update(_allocate({layer: batch_output.pop(layer) for layer in layers}, n_images, memory))
+            for kept in store.values():
+                disk_tensors.release(kept)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {layer: store[layer] for layer in layers}
+
+
+def concatenate_layers(activations, layers, size=7):
+    """Several layers as one map: each brought to at most ``size`` x ``size`` places, their channels together.
+
+    A finer map is averaged over the pixels of each place, a coarser one interpolated.
+
+    Parameters
+    ----------
+    activations : dict of str to tensor of shape (n_images, n_channels, height, width)
+    layers : sequence of str
+    size : int
+
+    Returns
+    -------
+    maps : tensor of shape (n_images, sum of n_channels, size, size)
+        In the type of the first layer. ``size`` is that of the finest layer if it is smaller.
+    """
+    parts = [activations[layer] for layer in layers]
+    places = [min(size, max(part.shape[axis] for part in parts)) for axis in (2, 3)]
+    n_channels = np.cumsum([0, *(part.shape[1] for part in parts)])
+    maps = torch.empty(len(parts[0]), *places, n_channels[-1], dtype=parts[0].dtype).movedim(-1, 1)
+    for part, first, last in zip(parts, n_channels[:-1], n_channels[1:]):
+        for image, place in zip(part.split(256), maps.split(256)):
+            averaged = adaptive_avg_pool2d(image.float(), [min(n, m) for n, m in zip(image.shape[2:], places)])
+            place[:, first:last] = interpolate(averaged, size=places, mode="bilinear")
+            disk_tensors.release(part)
+    return maps
+
+
+def _folded(model):
+    """A copy in evaluation mode that computes the same in fewer passes, and the convolutions it replaced, by name.
+
+    Each batch normalisation becomes part of the weights of the convolution before it. Which do must not depend on the
+    layers asked for, or the same layer would differ in its last digits. The first convolution, which is often asked
+    for, stays.
+    """
+    model, replaced = copy.deepcopy(model).eval(), {}
+    modules = dict(model.named_modules())
+    first = next((module for module in modules.values() if isinstance(module, torch.nn.Conv2d)), None)
+    try:
+        nodes = torch.fx.symbolic_trace(model).graph.nodes
+    except Exception:
+        # a network whose path depends on what it sees: used as it is
+        return model, replaced
+    calls = Counter(node.target for node in nodes if node.op == "call_module")
+    for node in nodes:
+        norm = modules.get(node.target) if node.op == "call_module" else None
+        if not isinstance(norm, torch.nn.BatchNorm2d) or norm.running_mean is None:
+            continue
+        before = node.args[0]
+        convolution = modules.get(before.target) if before.op == "call_module" else None
+        if not isinstance(convolution, torch.nn.Conv2d) or convolution is first:
+            continue
+        if len(before.users) == calls[before.target] == calls[node.target] == 1:
+            replaced[before.target] = convolution
+            both = fuse_conv_bn_eval(convolution, norm)
+            for target, replacement in ((before.target, both), (node.target, torch.nn.Identity())):
+                parent, _, name = target.rpartition(".")
+                setattr(model.get_submodule(parent), name, replacement)
+    return model, replaced
+
+
+def _resized(batch, size):
+    if batch.shape[-1] == size:
+        return batch
+    return interpolate(batch, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+
+
+def _allocate(first, n_images, memory):
+    """Room for all images in the type of the first batch, with that batch in its place."""
+    needed = sum(output[0].numel() * output.element_size() for output in first.values()) * n_images
+    store = {}
+    for layer, output in first.items():
+        # laid out as it comes, with the channels of a place side by side: copied straight through
+        shape = (n_images, *output[0].movedim(0, -1).shape)
+        room = (
+            torch.empty(shape, dtype=output.dtype) if needed <= memory else disk_tensors.allocate(shape, output.dtype)
+        )
+        store[layer] = room.movedim(-1, 1)
+        store[layer][: len(output)] = output
+    return store

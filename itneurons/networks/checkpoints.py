@@ -1,0 +1,116 @@
+"""The files that keep networks: complete in themselves, and read without executing anything in them."""
+
+import zipfile
+from pathlib import Path
+
+import torch
+
+from itneurons.networks.models import BackboneReadout, ResCNN, ShallowCNN
+from itneurons.storage.files import written_whole
+from itneurons.storage.stored import UnusableError
+
+FORMAT = 1
+NETWORKS = {network.__name__: network for network in (ShallowCNN, ResCNN, BackboneReadout)}
+
+
+class CheckpointError(UnusableError):
+    """A checkpoint cannot be used; the message says why, and what to do."""
+
+
+def save_checkpoint(path, network, **about):
+    """Write a network with all that is needed to use it; the file appears only when it is whole.
+
+    Parameters
+    ----------
+    path : str or Path
+    network : Network
+    **about : str, int, float, bool or lists and dicts of them
+        What it was made with, for example ``recording``, ``backbone``, ``layer``, ``image_size``.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or the folder cannot be written; a checkpoint that was there stays.
+    """
+    content = {
+        "format": FORMAT,
+        "network": type(network).__name__,
+        "config": network.config,
+        "weights": {name: value.cpu() for name, value in network.state_dict().items()},
+        "about": about,
+    }
+    size = sum(value.numel() * value.element_size() for value in content["weights"].values())
+    # to an open file: else the archive would hold the name of the temporary one, another every time
+    with written_whole(path, size) as temporary, temporary.open("wb") as file:
+        torch.save(content, file)
+
+
+def load_checkpoint(path, **expected):
+    """Build the network of a checkpoint again.
+
+    Nothing in the file is executed: it is read with ``weights_only=True``.
+
+    Parameters
+    ----------
+    path : str or Path
+    **expected
+        What must be found in ``about``, for example ``recording=...``.
+
+    Returns
+    -------
+    network : Network
+        In evaluation mode, on the CPU.
+    about : dict
+        As it was given to ``save_checkpoint``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    CheckpointError
+        If it is damaged, holds code, comes from a newer version, or was made with something else than expected.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"There is no checkpoint {path}; the notebook that makes it saves it at its end")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+            # sums do not cover what an entry is: torch reads nothing from one that claims to be a folder
+            damaged = damaged or next(
+                (entry.filename for entry in archive.infolist() if entry.external_attr & 0x10), None
+            )
+        if damaged:
+            raise CheckpointError(f"{path} is damaged at {damaged}; remove it and run the notebook that makes it")
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except CheckpointError:
+        raise
+    except Exception as error:
+        # a damaged archive makes the readers raise whatever they meet first
+        reason = str(error).partition("\n")[0]
+        raise CheckpointError(
+            f"{path} is no checkpoint that can be read safely ({reason}). Remove it and run the notebook that makes it"
+        ) from error
+    if not isinstance(content, dict) or not {"format", "network", "config", "weights", "about"} <= content.keys():
+        raise CheckpointError(f"{path} was not written by save_checkpoint; run the notebook that makes it")
+    if content["format"] > FORMAT:
+        raise CheckpointError(
+            f"{path} has the format {content['format']}, this version reads up to {FORMAT}: update the project"
+        )
+    about = content["about"]
+    for name, value in expected.items():
+        if about.get(name) != value:
+            raise CheckpointError(
+                f"{path} was made with {name} = {about.get(name)!r}, not {value!r}: it is for other data or another "
+                "backbone. Run the notebook that makes it again"
+            )
+    if content["network"] not in NETWORKS:
+        raise CheckpointError(f"{path} holds a {content['network']}, this version knows {', '.join(NETWORKS)}")
+    try:
+        network = NETWORKS[content["network"]](**content["config"])
+        network.load_state_dict(content["weights"])
+    except (RuntimeError, TypeError) as error:
+        raise CheckpointError(
+            f"{path}: its weights do not fit a {content['network']} of this version ({error})"
+        ) from error
+    return network.eval(), about

@@ -1,0 +1,211 @@
+"""Networks that predict firing rates.
+
+A network is a core, which turns images or activations into a map of features, and a readout, which turns the map
+into one number a neuron. All of them take their input as it comes and give spikes per second: the normalisation of
+both is part of the network, so that a checkpoint is complete in itself.
+"""
+
+import torch
+from torch import nn
+
+from itneurons.features.backbones import load_backbone
+from itneurons.networks.readouts import FactorisedReadout, GaussianReadout
+
+
+class Network(nn.Module):
+    """What all networks share: ``forward`` takes (n_images, ...) and gives rates (n_images, n_neurons)."""
+
+    def __init__(self, n_channels, n_neurons, **config):
+        super().__init__()
+        # what the checkpoint needs to build the same network again
+        self.config = {"n_channels": n_channels, "n_neurons": n_neurons, **config}
+        self.register_buffer("input_mean", torch.zeros(n_channels, 1, 1))
+        self.register_buffer("input_scale", torch.ones(n_channels, 1, 1))
+        self.register_buffer("rate_mean", torch.zeros(n_neurons))
+        self.register_buffer("rate_scale", torch.ones(n_neurons))
+
+    def normalise_to(self, inputs, rates):
+        """Take the normalisation of the input, channel by channel, and of the rates from the training images.
+
+        Parameters
+        ----------
+        inputs : tensor of shape (n_images, n_channels, height, width)
+        rates : tensor of shape (n_images, n_neurons)
+        """
+        # some channels at a time: all of them in single precision might not fit in memory
+        moments = [torch.std_mean(part.float(), dim=(0, 2, 3), keepdim=True) for part in inputs.split(64, dim=1)]
+        deviation, mean = (torch.cat(parts, dim=1) for parts in zip(*moments))
+        self.input_mean.copy_(mean[0])
+        self.input_scale.copy_(torch.where(deviation > 0, deviation, 1.0)[0])
+        deviation, mean = torch.std_mean(rates, dim=0)
+        self.rate_mean.copy_(mean)
+        # a neuron that does not vary is predicted by its mean, whatever the scale
+        self.rate_scale.copy_(torch.where(deviation > 0, deviation, 1.0))
+
+    def parameter_groups(self, learning_rate):
+        """Parameters and their learning rates, as torch's optimisers take them."""
+        return [{"params": list(self.parameters()), "lr": learning_rate}]
+
+    def forward(self, inputs):
+        return self.rates(self.normalised(inputs))
+
+    def normalised(self, inputs):
+        """Inputs as the body takes them; training does this once, not in every epoch."""
+        return (inputs - self.input_mean) / self.input_scale
+
+    def rates(self, normalised):
+        """Rates (n_images, n_neurons) from normalised inputs."""
+        return self.rate_mean + self.rate_scale * self.body(normalised).float()
+
+
+class ShallowCNN(Network):
+    """Two or three convolutional layers on the image, and a factorised readout.
+
+    Parameters
+    ----------
+    n_neurons : int
+    n_layers : {2, 3}
+    n_filters : int
+        In the first layer; twice as many in the following ones.
+    kernel_size : int
+        Of the first layer, in pixels.
+    dropout : float
+        Share of feature maps dropped before the readout.
+    image_size : int
+        Height and width of the images in pixels.
+    n_channels : int
+    """
+
+    def __init__(self, n_neurons, n_layers=3, n_filters=32, kernel_size=7, dropout=0.2, image_size=64, n_channels=3):
+        super().__init__(
+            n_channels,
+            n_neurons,
+            n_layers=n_layers,
+            n_filters=n_filters,
+            kernel_size=kernel_size,
+            dropout=dropout,
+            image_size=image_size,
+        )
+        layers = [*_convolution(n_channels, n_filters, kernel_size, stride=2)]
+        width = n_filters
+        for _ in range(n_layers - 1):
+            layers += [nn.MaxPool2d(2), *_convolution(width, 2 * n_filters, 3)]
+            width = 2 * n_filters
+        self.core = nn.Sequential(*layers, nn.Dropout2d(dropout))
+        with torch.no_grad():
+            shape = self.core.eval()(torch.zeros(1, n_channels, image_size, image_size)).shape[1:]
+        self.core.train()
+        self.readout = FactorisedReadout(*shape, n_neurons)
+
+    def body(self, images):
+        return self.readout(self.core(images))
+
+
+class ResCNN(Network):
+    """Three convolutional and two fully connected layers on the activations of a layer of a ResNet.
+
+    Parameters
+    ----------
+    n_channels, height, width : int
+        Shape of the layer's activations, for example 1024, 14, 14 for layer3 of a ResNet-50 at 224 pixels.
+    n_neurons : int
+    n_filters : int
+        Of each convolutional layer.
+    n_hidden : int
+        Units between the two fully connected layers.
+    dropout : float
+    """
+
+    def __init__(self, n_channels, height, width, n_neurons, n_filters=80, n_hidden=256, dropout=0.2):
+        super().__init__(
+            n_channels, n_neurons, height=height, width=width, n_filters=n_filters, n_hidden=n_hidden, dropout=dropout
+        )
+        # the fully connected layers see at most 7 x 7 places
+        pooled = (min(height, 7), min(width, 7))
+        self.body = nn.Sequential(
+            # one by one first: it brings the many channels down before the costly layers
+            *_convolution(n_channels, n_filters, 1),
+            *_convolution(n_filters, n_filters, 3),
+            *_convolution(n_filters, n_filters, 3),
+            nn.AdaptiveMaxPool2d(pooled),
+            nn.Flatten(),
+            nn.Dropout(dropout),
+            nn.Linear(n_filters * pooled[0] * pooled[1], n_hidden),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(n_hidden, n_neurons),
+        )
+
+
+class BackboneReadout(Network):
+    """Stages of a backbone, trained further or left out, and a readout with a place for each neuron.
+
+    Without stages it reads out activations as they are; with stages it is a backbone fine-tuned on neurons, which
+    starts from the activations below its first stage: what lies below stays fixed, so it is computed only once.
+
+    Parameters
+    ----------
+    n_channels, height, width : int
+        Shape of the input: activations of the layer below the first stage.
+    n_neurons : int
+    backbone : str
+        Name for ``utils.load_backbone``.
+    stages : sequence of str
+        Successive layers of the backbone, for example ``("layer3", "layer4")``.
+    readout : {"factorised", "gaussian"}
+    dropout : float
+        Share of feature maps dropped before the readout.
+    """
+
+    def __init__(
+        self, n_channels, height, width, n_neurons, backbone="simulated", stages=(), readout="factorised", dropout=0.1
+    ):
+        super().__init__(
+            n_channels,
+            n_neurons,
+            height=height,
+            width=width,
+            backbone=backbone,
+            stages=list(stages),
+            readout=readout,
+            dropout=dropout,
+        )
+        trained = load_backbone(backbone) if stages else None
+        self.core = nn.Sequential(*(getattr(trained, stage) for stage in stages)).eval()
+        with torch.no_grad():
+            shape = self.core(torch.zeros(1, n_channels, height, width)).shape[1:]
+        kinds = {"factorised": FactorisedReadout, "gaussian": GaussianReadout}
+        self.readout = nn.Sequential(
+            nn.BatchNorm2d(shape[0], affine=False), nn.Dropout2d(dropout), kinds[readout](*shape, n_neurons)
+        )
+
+    def normalise_to(self, inputs, rates):
+        super().normalise_to(inputs, rates)
+        if len(self.core):
+            # a trained stage expects activations as the stage below gives them
+            self.input_mean.zero_()
+            self.input_scale.fill_(1)
+
+    def body(self, activations):
+        return self.readout(self.core(activations))
+
+    def parameter_groups(self, learning_rate):
+        groups = [{"params": list(self.readout.parameters()), "lr": learning_rate}]
+        if len(self.core):
+            # what was learned from many images must not be overwritten by few
+            groups.append({"params": list(self.core.parameters()), "lr": learning_rate / 20})
+        return groups
+
+    def train(self, mode=True):
+        super().train(mode)
+        # the statistics of the images that the backbone was trained on stay in force
+        self.core.eval()
+        return self
+
+
+def _convolution(n_in, n_out, kernel_size, stride=1):
+    return (
+        nn.Conv2d(n_in, n_out, kernel_size, stride=stride, padding=kernel_size // 2, bias=False),
+        nn.BatchNorm2d(n_out),
+        nn.ReLU(),
+    )

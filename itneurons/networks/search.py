@@ -1,0 +1,149 @@
+"""Hyper-parameter search that survives interruptions and can be shared: an Optuna study in a database."""
+
+import time
+import warnings
+
+import optuna
+import sqlalchemy.exc
+from optuna.trial import TrialState
+
+from itneurons.storage.files import is_gone, process_name
+
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+def open_study(name, storage, heartbeat=10):
+    """Create a study that maximises a score, or open the one that is there.
+
+    Parameters
+    ----------
+    name : str
+        Say in it what the scores depend on: a study is continued under the same name only.
+    storage : str
+        Address of a database as SQLAlchemy takes it, for example ``"sqlite:///study.db"``.
+    heartbeat : int
+        Seconds between signs of life of a worker; the trial of one that is silent for six times as long has failed. In
+        a database that machines share, another worker then tries it again with the same parameters; in a file, the
+        search goes on as if it had not been interrupted.
+
+    Returns
+    -------
+    study : optuna.Study
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    local = storage.startswith("sqlite")
+    for attempt in range(10):
+        try:
+            study = _create_or_load(name, storage, local, heartbeat)
+            break
+        except sqlalchemy.exc.DBAPIError as error:
+            # workers that begin at once make the same tables, and all but one of them fail
+            if attempt == 9 or (not local and isinstance(error, sqlalchemy.exc.OperationalError)):
+                raise
+            time.sleep(0.5)
+    if local:
+        # on the same machine a killed worker is known at once
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if is_gone(trial.user_attrs.get("process", "")):
+                study.tell(trial.number, state=TrialState.FAIL)
+    return study
+
+
+def _create_or_load(name, storage, local, heartbeat):
+    with warnings.catch_warnings():
+        # the sign of life is marked as experimental, and may change its name in a later version
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        database = optuna.storages.RDBStorage(
+            storage,
+            engine_kwargs={"connect_args": {"timeout": 60}} if local else {"pool_pre_ping": True},
+            heartbeat_interval=heartbeat,
+            grace_period=6 * heartbeat,
+            # run_study suggests the same again to who continues alone; to others it must be handed over
+            heartbeat_stale_trial_callback=None if local else optuna.storages.RetryHeartbeatStaleTrialCallback(),
+        )
+    return optuna.create_study(
+        study_name=name,
+        storage=database,
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=4),
+        direction="maximize",
+        load_if_exists=True,
+    )
+
+
+def finished_trials(study):
+    """Trials that were completed or pruned, in the order of their numbers."""
+    return study.get_trials(deepcopy=False, states=FINISHED)
+
+
+class _SurplusError(Exception):
+    """Another worker began the last trial at the same moment."""
+
+
+def run_study(study, objective, n_trials, seed=0, worker=0, report=print):
+    """Run trials until the study has ``n_trials`` that were completed or pruned, no more and no fewer.
+
+    What a trial suggests depends on the seed, on how many trials were finished before it and on their scores, not on
+    the process: a search that was interrupted goes on to the same end. Where several workers share a study, each
+    needs a number of its own; who finds nothing left to begin waits until the others have finished, in case one of them
+    does not.
+
+    Parameters
+    ----------
+    study : optuna.Study
+    objective : callable
+        Takes a trial, gives its score; raises ``optuna.TrialPruned`` to give up early.
+    n_trials : int
+    seed : int
+    worker : int
+        Tells workers apart that would otherwise suggest the same at the same time.
+    report : callable
+        Gets a line after each trial.
+
+    Returns
+    -------
+    best : optuna.trial.FrozenTrial
+
+    Raises
+    ------
+    RuntimeError
+        If a score is NaN.
+    """
+
+    def claimed(trial):
+        trial.set_user_attr("process", process_name())
+        others = study.get_trials(deepcopy=False, states=(*FINISHED, TrialState.RUNNING))
+        if sum(other.number < trial.number for other in others) >= n_trials:
+            trial.set_user_attr("surplus", True)
+            raise _SurplusError
+        return objective(trial)
+
+    done = len(finished_trials(study))
+    if done:
+        report(f"The study holds {done} finished trials already, of {n_trials}")
+    while (done := len(finished_trials(study))) < n_trials:
+        unfinished = study.get_trials(deepcopy=False, states=(TrialState.WAITING, TrialState.RUNNING))
+        running = sum(trial.state == TrialState.RUNNING for trial in unfinished)
+        if done + running >= n_trials and running == len(unfinished):
+            time.sleep(0.5)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                optuna.storages.fail_stale_trials(study)
+            continue
+        # a fresh sampler for each trial: a long-lived one would remember how often it was asked
+        # no constant liar: what a killed worker left unfinished must not change what comes next
+        study.sampler = optuna.samplers.TPESampler(
+            seed=seed + done + 100_003 * worker, n_startup_trials=5, constant_liar=False
+        )
+        # not the study's last trial, which may be another worker's
+        ran = []
+        remember = [lambda _, trial, ran=ran: ran.append(trial)]
+        study.optimize(claimed, n_trials=1, catch=(_SurplusError,), callbacks=remember)
+        last = ran[0]
+        if last.user_attrs.get("surplus"):
+            continue
+        if last.state not in FINISHED:
+            # the next trial would be the same one
+            raise RuntimeError(f"trial {last.number} gave no score (it is NaN) with {last.params}")
+        value = "" if last.value is None else f": {last.value:.4f}"
+        report(f"trial {done + 1:2d} of {n_trials}, {last.state.name.lower()}{value} {last.params}")
+    return study.best_trial

@@ -1,0 +1,243 @@
+"""How a network is trained on firing rates: one loop, with early stopping on images set aside."""
+
+import copy
+import time
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
+from tqdm.auto import tqdm
+
+from itneurons.device import seeded
+from itneurons.evaluation.ensemble import mean_score
+
+# how much time week9 spends; epochs are those for so many training images
+BUDGETS = {
+    "quick": {
+        "images": 2592,
+        "members": 3,
+        "epochs": 20,
+        "filters": 64,
+        "readout_epochs": 10,
+        "fine_tuning_epochs": 3,
+        "banded": (10, 3),
+    },
+    "full": {
+        "images": 2592,
+        "members": 5,
+        "epochs": 50,
+        "filters": 160,
+        "readout_epochs": 40,
+        "fine_tuning_epochs": 20,
+        "banded": (100, 5),
+    },
+    "tiny": {
+        "images": 0,
+        "members": 2,
+        "epochs": 2,
+        "filters": 8,
+        "readout_epochs": 1,
+        "fine_tuning_epochs": 1,
+        "banded": (2, 2),
+    },
+}
+
+
+def budget(name, n_images):
+    """How long to train and how much to try, for so many training images.
+
+    With fewer images than the budget is meant for an epoch has fewer steps, so there are as many more epochs.
+
+    Parameters
+    ----------
+    name : {"quick", "full", "tiny"}
+    n_images : int
+
+    Returns
+    -------
+    budget : types.SimpleNamespace
+        ``members``, ``epochs``, ``patience`` (epochs), ``filters``, ``readout_epochs``, ``fine_tuning_epochs``, and
+        ``banded``, weightings and folds of banded ridge regression.
+    """
+    chosen = dict(BUDGETS[name])
+    longer = max(1, round(chosen.pop("images") / n_images))
+    for epochs in ("epochs", "readout_epochs", "fine_tuning_epochs"):
+        chosen[epochs] *= longer
+    return SimpleNamespace(**chosen, patience=6 * longer)
+
+
+@dataclass
+class History:
+    """What happened while a network was trained.
+
+    Attributes
+    ----------
+    loss : list of float
+        Mean squared error on the training images in each epoch, where 1 is the variance of a neuron.
+    explained_variance : list of float
+        Mean over neurons on the images set aside, after each epoch.
+    best_epoch : int
+        Counted from 0; the weights of this epoch were kept.
+    seconds : float
+    """
+
+    loss: list = field(default_factory=list)
+    explained_variance: list = field(default_factory=list)
+    best_epoch: int = 0
+    seconds: float = 0.0
+
+
+def fit(
+    network,
+    train,
+    held_out,
+    epochs=30,
+    batch_size=64,
+    learning_rate=2e-3,
+    weight_decay=0.05,
+    patience=6,
+    seed=0,
+    device="cpu",
+    bfloat16=False,
+    n_auxiliary=0,
+    auxiliary_weight=1.0,
+    on_epoch=None,
+    description="training",
+):
+    """Train a network by mean squared error on rates scaled to unit variance, one weight for every neuron.
+
+    AdamW with a one-cycle schedule. What is evaluated and kept is a running average of the weights (an exponential
+    one over about a hundred steps): it generalises better than the last step.
+
+    Parameters
+    ----------
+    network : models.Network
+        Trained in place, ends with the weights of its best epoch, in evaluation mode.
+    train, held_out : pair of tensors
+        Inputs (n_images, n_channels, height, width) and rates (n_images, n_neurons). The images of ``held_out`` are
+        not trained on; they choose the epoch.
+    epochs : int
+    batch_size : int
+    learning_rate : float
+        At the top of the cycle.
+    weight_decay : float
+    patience : int
+        Stop after so many epochs without a better explained variance on ``held_out``.
+    seed : int
+        Of the order of images and of dropout.
+    device : str or torch.device
+    bfloat16 : bool
+        Compute in bfloat16 where that is safe (autocast).
+    n_auxiliary : int
+        So many of the last columns of the rates are no neurons but further things to learn, such as categories as zeros
+        and ones; they count in the loss but not in the score.
+    auxiliary_weight : float
+        Of one such column in the loss, where a neuron has 1.
+    on_epoch : callable, optional
+        Called with the epoch and its explained variance; what it raises ends the training.
+    description : str
+        For the progress bar.
+
+    Returns
+    -------
+    history : History
+
+    Raises
+    ------
+    FloatingPointError
+        If the loss is no longer finite.
+    """
+    inputs, rates = (torch.as_tensor(part) for part in train)
+    network.normalise_to(inputs, rates)
+    # convolutions run several times as fast with the channels of a pixel side by side
+    network.to(device=device, memory_format=torch.channels_last)
+    n_neurons = rates.shape[1] - n_auxiliary
+    weights = torch.ones(rates.shape[1], device=device)
+    weights[n_neurons:] = auxiliary_weight
+    history, best, start = History(), None, time.perf_counter()
+    with seeded(seed):
+        dataset = TensorDataset(_prepared(network, inputs, device, bfloat16), rates.to(device))
+        unseen = _prepared(network, torch.as_tensor(held_out[0]), device, bfloat16)
+        unseen_rates = np.asarray(held_out[1])[:, :n_neurons]
+        # whole batches are indexed at once, much faster than image by image
+        batches = BatchSampler(RandomSampler(dataset), batch_size, drop_last=len(dataset) > batch_size)
+        loader = DataLoader(dataset, sampler=batches, batch_size=None)
+        groups = network.parameter_groups(learning_rate)
+        optimiser = torch.optim.AdamW(groups, weight_decay=weight_decay, fused=True)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser, [group["lr"] for group in groups], epochs=epochs, steps_per_epoch=len(loader), pct_start=0.2
+        )
+        average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.98), use_buffers=True)
+        progress = tqdm(range(epochs), desc=description, unit="epoch", leave=False)
+        for epoch in progress:
+            network.train()
+            losses = []
+            for batch, target in loader:
+                with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=bfloat16):
+                    predicted = network.rates(batch)
+                errors = ((predicted - target) / network.rate_scale) ** 2
+                loss = (errors.mean(dim=0) * weights).sum() / weights.sum()
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+                optimiser.step()
+                schedule.step()
+                average.update_parameters(network)
+                losses.append(loss.item())
+            history.loss.append(float(np.mean(losses)))
+            if not np.isfinite(history.loss[-1]):
+                raise FloatingPointError(f"The loss is not finite in epoch {epoch}; try a lower learning rate")
+            average.module.eval()
+            predicted = _in_batches(average.module.rates, unseen, device, bfloat16)
+            score = mean_score(unseen_rates, predicted[:, :n_neurons])
+            history.explained_variance.append(score)
+            if best is None or score > history.explained_variance[history.best_epoch]:
+                history.best_epoch, best = epoch, copy.deepcopy(average.module.state_dict())
+            progress.set_postfix(loss=f"{history.loss[-1]:.3f}", held_out=f"{score:.3f}")
+            if on_epoch is not None:
+                on_epoch(epoch, score)
+            if epoch - history.best_epoch >= patience:
+                break
+        progress.close()
+    network.load_state_dict(best)
+    network.eval()
+    history.seconds = time.perf_counter() - start
+    return history
+
+
+@torch.inference_mode()
+def _prepared(network, inputs, device, bfloat16, batch_size=256):
+    """Normalised inputs on the device, in the type that the first layer computes in, channels side by side."""
+    dtype = torch.bfloat16 if bfloat16 else torch.float32
+    prepared = torch.empty(inputs.shape, dtype=dtype, device=device, memory_format=torch.channels_last)
+    for place, batch in zip(prepared.split(batch_size), inputs.split(batch_size)):
+        place.copy_(network.normalised(batch.to(device)))
+    return prepared
+
+
+def predict(network, inputs, batch_size=256, device="cpu", bfloat16=False):
+    """Firing rates that a network predicts.
+
+    Parameters
+    ----------
+    network : models.Network
+    inputs : tensor of shape (n_images, n_channels, height, width)
+
+    Returns
+    -------
+    rates : array of shape (n_images, n_neurons), float32
+        Spikes per second.
+    """
+    network.eval().to(device)
+    return _in_batches(network, torch.as_tensor(inputs), device, bfloat16, batch_size)
+
+
+@torch.inference_mode()
+def _in_batches(rates_of, inputs, device, bfloat16, batch_size=256):
+    parts = []
+    for batch in inputs.split(batch_size):
+        with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=bfloat16):
+            parts.append(rates_of(batch.to(device)).float().cpu())
+    return torch.cat(parts).numpy()

@@ -1,0 +1,156 @@
+"""A recording as a notebook has it: fetched or made, read, and checked."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from itneurons.recordings import schema
+from itneurons.recordings.sources import load_source
+
+FILE_NAMES = ("IT_data.h5", "IT_data_simulated.h5")
+
+
+class ITData(NamedTuple):
+    """A recording, in the order in which every notebook of the course unpacks it."""
+
+    stimulus_train: np.ndarray
+    stimulus_val: np.ndarray
+    stimulus_test: np.ndarray
+    objects_train: list
+    objects_val: list
+    objects_test: list
+    spikes_train: np.ndarray
+    spikes_val: np.ndarray
+
+
+def get_it_data(source="auto", folder=".", **options):
+    """Make sure that a recording is there.
+
+    Parameters
+    ----------
+    source : {"auto", "simulated", "course", "brainscore", "v4"}
+        ``"auto"`` takes ``IT_data.h5`` where the folder holds it, and otherwise makes the simulated recordings.
+    folder : str or Path
+    **options
+        Handed to the source, for example ``url`` for a mirror, or ``session`` for ``"v4"``.
+
+    Returns
+    -------
+    path : Path
+        Of the HDF5 file, for ``load_it_data``.
+
+    Raises
+    ------
+    ValueError
+        If the source is unknown, or what lies in the folder is no recording.
+    OSError
+        If something cannot be fetched or written; the message says what to do.
+    """
+    folder = Path(folder)
+    if source == "auto":
+        path = folder / "IT_data.h5"
+        if path.exists():
+            schema.open_recording(path).close()
+            return path
+        print(f"{path} is not there: these are simulated recordings, not data of a brain (see README.md)")
+        source = "simulated"
+    return load_source(source).make(folder, **options)
+
+
+def load_it_data(path_to_data=""):
+    """Load a recording: images, object names, and the firing rates of the training and validation images.
+
+    Parameters
+    ----------
+    path_to_data : str or Path
+        The HDF5 file, or the folder that holds it.
+
+    Returns
+    -------
+    data : ITData
+        Stimuli (n_images, 3, height, width), float32, normalised with the ImageNet mean and standard deviation: do
+        not normalise again. Object names as lists of str. Firing rates (n_images, n_neurons), float32.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no recording.
+    RecordingError
+        If it is damaged, incomplete, or holds rates, images or names that cannot be right.
+    """
+    path = _recording_path(path_to_data)
+    with schema.open_recording(path) as file:
+        stimuli, objects = (
+            {name: schema.read_array(file, name) for name in (f"{kind}_{split}" for split in schema.SPLITS)}
+            for kind in ("stimulus", "object")
+        )
+        rates = {name: schema.read_array(file, name) for name in ("spikes_train", "spikes_val")}
+    schema.check_content(path, stimuli, rates, objects)
+    return ITData(*stimuli.values(), *objects.values(), *rates.values())
+
+
+def load_test_rates(path_to_data=""):
+    """Firing rates of the test images (n_images, n_neurons), or None where the recording does not know them."""
+    return _optional(path_to_data, "spikes_test")
+
+
+def load_trials(path, split):
+    """Single-trial responses (n_trials, n_images, n_neurons), NaN where missing; None where the file has none."""
+    return _optional(path, f"trials_{split}")
+
+
+def load_noise_ceiling(path_to_data=""):
+    """Exact noise ceiling (n_neurons,) where it is known, as for simulated recordings, else None."""
+    return _optional(path_to_data, "noise_ceiling")
+
+
+def source_of(path_to_data=""):
+    """Where a recording comes from, in the words of figures and tables, for example "simulated recordings"."""
+    with schema.open_recording(_recording_path(path_to_data)) as file:
+        return schema.text_of(file, "source", "IT recordings (course)")
+
+
+def unit_of(path_to_data=""):
+    """Unit of the firing rates, as it stands on an axis, for example "spikes/s"."""
+    with schema.open_recording(_recording_path(path_to_data)) as file:
+        return schema.text_of(file, "unit", "as recorded")
+
+
+def _optional(path_to_data, name):
+    with schema.open_recording(_recording_path(path_to_data)) as file:
+        if name not in file or file[name].size == 0:
+            return None
+        values = schema.read_array(file, name)
+    if name.startswith("spikes"):
+        schema.check_content(path_to_data, {}, {name: values}, {})
+    return values
+
+
+def _recording_path(path_to_data):
+    path = Path(path_to_data)
+    if not path.is_dir():
+        return path
+    found = [path / name for name in FILE_NAMES if (path / name).exists()] or sorted(path.glob("V4_data_*.h5"))
+    if not found:
+        raise FileNotFoundError(f"The folder {path.resolve()} holds no recording; utils.get_it_data() gets one")
+    return found[0]
+
+
+def object_categories(objects):
+    """Category of each object name, one of the eight of Majaj et al. 2015, or ``""`` for an image without a name.
+
+    Parameters
+    ----------
+    objects : sequence of str
+
+    Returns
+    -------
+    categories : array of shape (n_images,), str
+
+    Raises
+    ------
+    RecordingError
+        If no category knows a name.
+    """
+    return np.array([schema.category_of(name) for name in objects], dtype=str)

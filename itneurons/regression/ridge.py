@@ -1,0 +1,164 @@
+"""Ridge regression from features to firing rates, one penalty a neuron.
+
+One decomposition of the features gives the solution for every penalty and, exactly, its cross-validation.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from itneurons.evaluation.metrics import check_features
+from itneurons.regression.cross_validation import held_out_folds
+
+
+@dataclass(frozen=True)
+class Ridge:
+    """A fitted ridge regression, one penalty a neuron.
+
+    Attributes
+    ----------
+    weights : array of shape (n_features, n_neurons)
+    intercept : array of shape (n_neurons,)
+    alphas : array of shape (n_alphas,)
+        The penalties that were tried.
+    best : array of shape (n_neurons,), int
+        Index into ``alphas`` of the penalty that was chosen for each neuron.
+    cv_scores : array of shape (n_alphas, n_neurons) or None
+        Explained fraction ``1 - sum(residual^2) / sum((rate - mean)^2)`` of the held-out folds together; None
+        where only one penalty was given.
+    held_out_predictions : array of shape (n_images, n_neurons) or None
+        What the chosen penalty predicts for each training image while its fold is held out.
+    """
+
+    weights: np.ndarray
+    intercept: np.ndarray
+    alphas: np.ndarray
+    best: np.ndarray
+    cv_scores: np.ndarray | None
+    held_out_predictions: np.ndarray | None
+
+    def predict(self, features):
+        """Firing rates (n_images, n_neurons) for features (n_images, n_features)."""
+        return np.asarray(features, dtype=np.float64) @ self.weights + self.intercept
+
+
+def alpha_grid(features, n_alphas=21):
+    """Penalties worth trying: ``n_alphas`` of them, evenly spaced in logarithm, in units of the features' scale.
+
+    They reach from 10^-6 to 10 times the summed variance of the features over the training images, so that one
+    choice serves pixels and every layer.
+
+    Parameters
+    ----------
+    features : array of shape (n_images, n_features)
+    n_alphas : int
+
+    Returns
+    -------
+    alphas : array of shape (n_alphas,)
+    """
+    return total_variance(features) * np.logspace(-6, 1, n_alphas)
+
+
+def total_variance(features):
+    """Squared distance of the images from their mean, summed over images and features."""
+    features = np.asarray(features, dtype=np.float64)
+    return np.square(features - features.mean(axis=0)).sum()
+
+
+def fit_ridge(features, rates, categories=None, alphas=None, n_folds=5, seed=0, device="cpu"):
+    """Ridge regression with an intercept, ``argmin_w |rates - features w|^2 + alpha |w|^2``, for all neurons at once.
+
+    The penalty of each neuron is chosen by cross-validation that keeps the distribution of categories in every
+    fold. No fold is fitted: with ``H`` the matrix that maps measured to fitted rates, leaving out the images ``F``
+    leaves the residuals ``(I - H_FF)^-1 (rates - H rates)_F`` on them, exactly (for one image this is the formula
+    of Allen's PRESS, 1974), and ``H`` for every penalty comes from one decomposition of the features.
+
+    Parameters
+    ----------
+    features : array of shape (n_images, n_features)
+    rates : array of shape (n_images, n_neurons)
+    categories : sequence of str, optional
+        One for each image. Left out, or without two different ones, folds are plain.
+    alphas : float or sequence of float, optional
+        ``alpha_grid(features)`` when left out. A single one is used as it is, without cross-validation; 0 gives
+        least squares, by the shortest weights where they are not unique.
+    n_folds : int
+    seed : int
+        Draws the folds.
+    device : str or torch.device
+
+    Returns
+    -------
+    ridge : Ridge
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, values are not finite, or a penalty is negative or (among several) zero.
+    """
+    alphas = np.atleast_1d(np.asarray(alpha_grid(features) if alphas is None else alphas, dtype=np.float64))
+    check_features(features, rates)
+    if (alphas < 0).any() or (len(alphas) > 1 and (alphas == 0).any()):
+        raise ValueError(f"penalties must be positive (0 is allowed alone, as least squares), got {alphas.tolist()}")
+    x = torch.as_tensor(np.asarray(features), dtype=torch.float64, device=device)
+    y = torch.as_tensor(np.asarray(rates), dtype=torch.float64, device=device)
+    x_mean, y_mean = x.mean(dim=0), y.mean(dim=0)
+    x, y = x - x_mean, y - y_mean
+    # the rounding of its mean must not make a constant neuron look as if it varied
+    y[:, (y == y[:1]).all(dim=0)] = 0
+
+    left, lengths, right = _decompose(x)
+    projected = left.T @ y
+    if len(alphas) == 1:
+        best = torch.zeros(y.shape[1], dtype=torch.long, device=device)
+        cv_scores = held_out_predictions = None
+    else:
+        residuals = _held_out_residuals(
+            left, lengths, projected, y, alphas, held_out_folds(len(x), categories, n_folds, seed)
+        )
+        errors = (residuals**2).sum(dim=1)
+        best = errors.argmin(dim=0)
+        total = (y**2).sum(dim=0)
+        cv_scores = torch.where(total > 0, 1 - errors / total, torch.nan).cpu().numpy()
+        chosen = residuals.gather(0, best.expand(1, len(y), -1))[0]
+        held_out_predictions = (y + y_mean - chosen).cpu().numpy()
+    chosen_alphas = torch.as_tensor(alphas, device=device)[best]
+    shrunk = lengths[:, None] / (lengths[:, None] ** 2 + chosen_alphas)
+    weights = right @ (shrunk * projected)
+    return Ridge(
+        weights=weights.cpu().numpy(),
+        intercept=(y_mean - x_mean @ weights).cpu().numpy(),
+        alphas=alphas,
+        best=best.cpu().numpy(),
+        cv_scores=cv_scores,
+        held_out_predictions=held_out_predictions,
+    )
+
+
+def _decompose(x):
+    """Thin singular value decomposition of centred features, by the smaller of the two Gram matrices."""
+    wide = x.shape[1] > x.shape[0]
+    eigenvalues, vectors = torch.linalg.eigh(x @ x.T if wide else x.T @ x)
+    kept = eigenvalues > eigenvalues.max() * 1e-13
+    lengths, vectors = eigenvalues[kept].sqrt(), vectors[:, kept]
+    others = (x.T if wide else x) @ vectors / lengths
+    return (vectors, lengths, others) if wide else (others, lengths, vectors)
+
+
+def _held_out_residuals(left, lengths, projected, y, alphas, held_out):
+    """Residuals (n_alphas, n_images, n_neurons) of each image while its fold is left out."""
+    n_images = len(y)
+    residuals = torch.empty(len(alphas), *y.shape, dtype=y.dtype, device=y.device)
+    for index, alpha in enumerate(alphas):
+        shrinkage = lengths**2 / (lengths**2 + alpha)
+        scaled = left * shrinkage
+        in_sample = y - scaled @ projected
+        for fold in held_out:
+            fold = torch.as_tensor(fold, device=y.device)
+            # the intercept is fitted too: it adds 1 / n_images to every entry of the hat matrix
+            hat = scaled[fold] @ left[fold].T + 1 / n_images
+            identity = torch.eye(len(fold), dtype=y.dtype, device=y.device)
+            residuals[index, fold] = torch.linalg.solve(identity - hat, in_sample[fold])
+    return residuals
