@@ -48,9 +48,10 @@ def test_contributions_add_up_to_the_explained_variance(fitted):
 def test_held_out_predictions_do_not_know_their_fold(fitted):
     model, train, _, rates = fitted
     held_out = cross_validation.held_out_folds(150, n_folds=5, seed=0)[:2]
-    found = model.held_out_prediction(held_out)
+    found = model.held_out_predictions(held_out)
     aside = np.concatenate(held_out)
-    honest = metrics.explained_variance(rates[aside], found).mean()
+    assert np.isnan(np.delete(found, aside, axis=0)).all()
+    honest = metrics.explained_variance(rates[aside], found[aside]).mean()
     fitted_there = metrics.explained_variance(rates[aside], model.predict([part[aside] for part in train])).mean()
     assert 0.8 < honest < fitted_there
 
@@ -67,7 +68,7 @@ def test_held_out_predictions_are_those_of_himalaya(fitted):
     )
     reference.fit(model.kernels_[:, kept][:, :, kept], model.centred_[kept])
     expected = reference.predict(model.kernels_[:, fold][:, :, kept]).numpy() + model.mean_
-    np.testing.assert_allclose(model.held_out_prediction(held_out), expected, atol=2e-3 * rates.std())
+    np.testing.assert_allclose(model.held_out_predictions(held_out)[fold], expected, atol=2e-3 * rates.std())
 
 
 def test_predictions_are_those_of_himalaya(fitted):

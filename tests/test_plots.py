@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from itneurons import plots
-from itneurons.evaluation import metrics
+from itneurons.evaluation import Result, metrics
 from itneurons.networks import History
 from tests.small import OBJECTS, normalised
 from utils import object_categories
@@ -23,23 +23,26 @@ STIMULI = normalised(30)
 NAMES = [OBJECTS[index % 16] for index in range(30)]
 ALPHAS = np.logspace(-3, 1, 5)
 CURVE = np.tile(SCORES, (5, 1)) + np.linspace(0, 0.3, 5)[:, None]
-SUMMARY = metrics.summarise(RATES, PREDICTED, n_bootstrap=20)
 HISTORY = History([0.9, 0.8], [0.1, 0.3], best_epoch=1)
 FIELDS = RNG.random((7, 5, 6))
 
-SUMMARY = metrics.summarise(RATES, PREDICTED, CEILING, n_bootstrap=50)
+RATES[:, -1] = 4  # a neuron that does not vary
+RESULT = Result("combined", "network", "layer1", "val", RATES, PREDICTED, CEILING)
+ONE_NEURON = Result("combined", "one", "", "val", RATES[:, :1], PREDICTED[:, :1])
+UNKNOWN = Result("combined", "network without a ceiling", "", "val", RATES, PREDICTED)
 FIGURES = {
     "stimuli": lambda: plots.stimuli_by_category(STIMULI, NAMES, object_categories(NAMES), n_each=4),
     "stimuli_without_names": lambda: plots.stimuli_by_category(STIMULI, [""] * 30, [""] * 30, n_each=4),
     "penalties": lambda: plots.penalty_curve({"pixels": (ALPHAS, CURVE)}),
     "penalties_chosen": lambda: plots.penalty_curve({"pixels": (ALPHAS, CURVE)}, {"pixels": RNG.choice(ALPHAS, 9)}),
-    "distributions": lambda: plots.distributions({"one": SCORES, "two": SCORES + 0.1}, CEILING, lowest=-0.1),
-    "distributions_with_intervals": lambda: plots.distributions({"one": SCORES}, CEILING, summaries={"one": SUMMARY}),
-    "layers_with_intervals": lambda: plots.layer_profile(
-        ["conv1"], {"trained": SCORES[None]}, CEILING, summaries={"trained": [SUMMARY]}
+    "distributions": lambda: plots.distributions({"one": RESULT, "two": UNKNOWN}, CEILING, lowest=-0.1),
+    "distribution_of_one_neuron": lambda: plots.distributions({"one": ONE_NEURON}, label=plots.CORRELATION),
+    "layers": lambda: plots.layer_profile(
+        ["conv1", "features.denseblock1"], {"trained": [RESULT, UNKNOWN], "random": [RESULT, RESULT]}, CEILING
     ),
-    "distribution_of_one_neuron": lambda: plots.distributions({"one": SCORES[:1]}, label=plots.CORRELATION),
-    "layers": lambda: plots.layer_profile(["conv1", "layer1"], {"trained": np.stack([SCORES, SCORES + 0.1])}, CEILING),
+    "best_layers": lambda: plots.best_layers(["conv1", "layer1"], np.array([0, 1, 1]), "trained"),
+    "noise_ceilings": lambda: plots.noise_ceilings(CEILING, 50),
+    "noise_ceilings_of_a_simulation": lambda: plots.noise_ceilings(CEILING, 50, CEILING + 0.01),
     "correlations": lambda: plots.neuron_correlations(
         metrics.correlation_matrix(RATES, RATES), metrics.correlation_matrix(RATES, PREDICTED)
     ),
@@ -48,10 +51,10 @@ FIGURES = {
     "scatter": lambda: plots.measured_against_predicted(RATES, PREDICTED, [0, 4], ["good", "poor"]),
     "extremes": lambda: plots.extreme_images(STIMULI, RATES, [0, 4], ["good", "poor"], n_each=3),
     "extremes_of_few_images": lambda: plots.extreme_images(STIMULI[:4], RATES[:4], [0], ["good"]),
-    "models": lambda: plots.model_comparison(["one", "two"], [SUMMARY, SUMMARY], CEILING),
+    "models": lambda: plots.model_comparison([RESULT, UNKNOWN], CEILING),
     "fields": lambda: plots.fields(FIELDS, [f"neuron {i}" for i in range(7)], RNG.uniform(-0.3, 0.3, (7, 2))),
     "contributions": lambda: plots.layer_contributions(
-        ["conv1", "layer1"], np.stack([SCORES, SCORES / 2]), np.nan_to_num(SCORES), {"all": SUMMARY, "one": SUMMARY}
+        [f"layer{i}" for i in range(8)], np.tile(SCORES / 8, (8, 1)), RESULT, UNKNOWN
     ),
 }
 
@@ -65,7 +68,11 @@ def style():
 
 
 def test_every_figure_is_tested():
-    drawing = {name for name, value in vars(plots).items() if callable(value) and value.__module__ == "plots"}
+    drawing = {
+        name
+        for name, value in vars(plots).items()
+        if callable(value) and value.__module__.startswith("itneurons.plots")
+    }
     tested = {name for case in FIGURES.values() for name in case.__code__.co_names}
     assert {name for name in drawing if not name.startswith("_")} - tested == {"as_jpeg", "save", "score", "use_style"}
 
@@ -110,7 +117,8 @@ def test_figures_are_saved_with_their_source(tmp_path):
 
 
 def test_neurons_below_the_axis_are_counted():
-    figure = plots.distributions({"one": np.array([-2.0, -1.0, 0.1, 0.3])}, lowest=-0.5)
+    worse = RATES + 10 * np.array([1] * 2 + [0] * (N_NEURONS - 2)) * RNG.standard_normal(RATES.shape)
+    figure = plots.distributions({"one": Result("", "", "", "val", RATES, worse)}, lowest=-0.5)
     assert "2 neurons below" in [text.get_text() for text in figure.axes[0].texts]
 
 
@@ -138,11 +146,13 @@ def test_photographs_take_less_room_as_jpeg():
 
 
 def test_the_interval_and_the_fraction_stand_in_the_figure():
-    axis = plots.distributions({"one": SCORES}, CEILING, summaries={"one": SUMMARY}).axes[0]
-    assert f"{SUMMARY.fraction.value:.2f}" in [text.get_text() for text in axis.texts]
+    summary = RESULT.summary()
+    axis = plots.distributions({"one": RESULT}, CEILING).axes[0]
+    assert f"{summary.fraction.value:.2f}" in [text.get_text() for text in axis.texts]
     ends = [list(line.get_ydata()) for line in axis.lines]
-    assert [SUMMARY.explained_variance.low, SUMMARY.explained_variance.high] in ends
-    correlations = plots.distributions({"one": SCORES}, CEILING, plots.CORRELATION, summaries={"one": SUMMARY}).axes[0]
-    assert [SUMMARY.correlation.low, SUMMARY.correlation.high] in [
-        list(line.get_ydata()) for line in correlations.lines
-    ]
+    assert [summary.explained_variance.low, summary.explained_variance.high] in ends
+    correlations = plots.distributions({"one": RESULT}, CEILING, plots.CORRELATION).axes[0]
+    ends = [list(line.get_ydata()) for line in correlations.lines]
+    assert [summary.correlation.low, summary.correlation.high] in ends
+    # a perfect model's correlation is the root of what it explains
+    assert [np.sqrt(np.nanmedian(CEILING))] * 2 in ends
