@@ -28,7 +28,7 @@ class Run:
 
     def __init__(self, folder, output, *notebooks, data="simulated", clone=HERE, **settings):
         settings = {**SETTINGS, "FOLDER": str(folder), "OUTPUT": str(output), **settings}
-        command = [sys.executable, "run_notebooks.py", *notebooks, "--data", data]
+        command = [sys.executable, "-m", "itneurons", "run", *notebooks, "--data", data]
         for name, value in settings.items():
             command += ["--set", f"{name}={value!r}"]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

@@ -311,15 +311,22 @@ class Comparison:
         """Name of the model that predicts the held-out training images best."""
         return max(self.scores, key=self.scores.get)
 
-    def add_ensemble(self, name="ensemble"):
-        """Combine all models that were added, and add the ensemble to them.
+    def add_ensemble(self, names=None, name="ensemble"):
+        """Combine models that were added, and add the ensemble to them.
+
+        Parameters
+        ----------
+        names : sequence of str, optional
+            All models when left out.
+        name : str
+            Of the ensemble.
 
         Returns
         -------
         weights : pandas.Series
             One for each model.
         """
-        names = list(self)
+        names = list(names or self)
         held_out, members = ([part[n] for n in names] for part in (self._held_out, self._members))
         weights = ensemble_weights(held_out, self.rates_train[self.images], members)
         mean = self.rates_train.mean(axis=0)

@@ -8,7 +8,7 @@ from itneurons.features.components import (
     store_components,
     what_components_are_made_of,
 )
-from itneurons.features.extraction import concatenate_layers, extract_activations
+from itneurons.features.extraction import concatenate_layers, extract_activations, resize
 
 __all__ = [
     "LAYERS",
@@ -19,6 +19,7 @@ __all__ = [
     "load_backbone",
     "load_components",
     "principal_components",
+    "resize",
     "store_components",
     "what_components_are_made_of",
 ]

@@ -201,3 +201,17 @@ def _allocate(first, n_images, memory):
         store[layer] = room.movedim(-1, 1)
         store[layer][: len(output)] = output
     return store
+
+
+def resize(stimuli, size):
+    """Images (n_images, 3, height, width) at another size, bilinear with antialiasing.
+
+    Returns
+    -------
+    images : tensor of shape (n_images, 3, size, size), float32
+    """
+    small = torch.empty(len(stimuli), 3, size, size)
+    # in parts: antialiasing makes large intermediate results
+    for part, place in zip(torch.as_tensor(stimuli).split(256), small.split(256)):
+        place[:] = interpolate(part, size=(size, size), mode="bilinear", antialias=True)
+    return small

@@ -147,3 +147,48 @@ def run_study(study, objective, n_trials, seed=0, worker=0, report=print):
         value = "" if last.value is None else f": {last.value:.4f}"
         report(f"trial {done + 1:2d} of {n_trials}, {last.state.name.lower()}{value} {last.params}")
     return study.best_trial
+
+
+def reports_to(trial, every=1):
+    """What ``training.fit`` calls after an epoch: reports the score to a trial, and ends it if it falls behind.
+
+    Parameters
+    ----------
+    trial : optuna.Trial
+    every : int
+        Epochs between reports.
+
+    Returns
+    -------
+    on_epoch : callable
+        Raises ``optuna.TrialPruned``.
+    """
+
+    def on_epoch(epoch, score):
+        if (epoch + 1) % every == 0:
+            trial.report(score, epoch // every)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+
+    return on_epoch
+
+
+def overview(study, seed=0):
+    """What a study found, as ``plots.search`` draws it.
+
+    Returns
+    -------
+    values : list of float
+        Score of each finished trial; of a pruned one, what it reported last.
+    states : list of str
+        ``"COMPLETE"`` or ``"PRUNED"``.
+    importances : dict of str to float
+        Share of the variation of scores that each hyper-parameter accounts for (functional analysis of variance;
+        Hutter, Hoos and Leyton-Brown 2014); empty with fewer than two complete trials.
+    """
+    finished = finished_trials(study)
+    complete = [trial.state == TrialState.COMPLETE for trial in finished]
+    values = [t.value if c else t.intermediate_values[max(t.intermediate_values)] for t, c in zip(finished, complete)]
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
+    importances = optuna.importance.get_param_importances(study, evaluator=evaluator) if sum(complete) > 1 else {}
+    return values, [trial.state.name for trial in finished], importances

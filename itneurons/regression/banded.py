@@ -4,6 +4,8 @@ The model is ``rates = sum_i features_i w_i`` with a penalty of its own on each 
 Gallant 2019). The solver is himalaya's random search over kernels (Dupré la Tour et al. 2022).
 """
 
+import time
+
 import numpy as np
 import torch
 from himalaya.backend import set_backend
@@ -30,7 +32,12 @@ class BandedRidge:
     ----------
     deltas_ : tensor of shape (n_layers, n_neurons)
         Logarithm of the weight of each layer, penalty included.
+    seconds_ : float
+        That ``fit`` took.
     """
+
+    # of the sum of the weighted kernels, each of unit variance over images
+    alphas = tuple(10.0 ** (exponent / 2) for exponent in range(-3, 6))
 
     def __init__(self, n_iter=20, n_folds=3, seed=0):
         self.n_iter, self.n_folds, self.seed = n_iter, n_folds, seed
@@ -50,6 +57,7 @@ class BandedRidge:
         -------
         self : BandedRidge
         """
+        start = time.perf_counter()
         set_backend("torch")
         self.features_ = [np.asarray(part, dtype=np.float32) for part in features]
         # every layer gets the same say before the weighting, whatever the scale of its activations
@@ -74,7 +82,7 @@ class BandedRidge:
             centred,
             # a weight of zero has no logarithm
             n_iter=torch.as_tensor(weightings + 1e-8, dtype=torch.float32),
-            alphas=torch.logspace(-1.5, 2.5, 9),
+            alphas=torch.tensor(self.alphas),
             cv=PredefinedSplit(fold_of),
             # the winners are fitted below, each once
             return_weights=None,
@@ -82,6 +90,7 @@ class BandedRidge:
         )
         self.kernels_, self.centred_ = kernels, centred
         self.weights_ = self._weights(np.arange(len(rates)))
+        self.seconds_ = time.perf_counter() - start
         return self
 
     def predict(self, features):
@@ -120,8 +129,8 @@ class BandedRidge:
         images, predicted = np.arange(len(self.centred_)), np.full(self.centred_.shape, np.nan, dtype=self.mean_.dtype)
         for fold in held_out:
             kept = np.setdiff1d(images, fold)
-            predicted[fold] = self._predicted(self.kernels_[:, fold][:, :, kept], self._weights(kept)) + self.mean_
-        return predicted
+            predicted[fold] = self._predicted(self.kernels_[:, fold][:, :, kept], self._weights(kept)).numpy()
+        return predicted + self.mean_
 
     def _weights(self, images):
         """Dual weights (n_images, n_neurons) of the fit to these training images, with the weightings as chosen."""
