@@ -8,9 +8,16 @@ import pytest
 import torch
 
 from itneurons import networks
-from itneurons.networks import checkpoints
 from itneurons.evaluation.metrics import explained_variance
-from itneurons.networks import BackboneReadout, CheckpointError, FactorisedReadout, GaussianReadout, ResCNN, ShallowCNN
+from itneurons.networks import (
+    BackboneReadout,
+    CheckpointError,
+    FactorisedReadout,
+    GaussianReadout,
+    ResCNN,
+    ShallowCNN,
+    checkpoints,
+)
 from tests.small import DAMAGES, flipped, normalised
 
 N_NEURONS = 6
