@@ -1,5 +1,6 @@
 """The notebooks, small, executed as ``make run`` does: to the end, or for a while."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -41,9 +42,14 @@ class Run:
 
     def finish(self, timeout=900):
         """Wait for the end; gives the exit status and all that was printed."""
-        status = self.process.wait(timeout)
-        self.log.seek(0)
-        return status, self.log.read()
+        with self.log:
+            try:
+                status = self.process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self._kill()
+                raise
+            self.log.seek(0)
+            return status, self.log.read()
 
     def kill_after(self, seconds):
         """Kill -9, the kernel with it, unless they end by themselves before; gives whether they were killed."""
@@ -51,12 +57,20 @@ class Run:
             self.process.wait(max(seconds - (time.perf_counter() - self.start), 0))
             return False
         except subprocess.TimeoutExpired:
-            parent = psutil.Process(self.process.pid)
-            family = [parent, *parent.children(recursive=True)]
-            for process in family:
-                process.kill()
-            psutil.wait_procs(family, timeout=30)
+            with self.log:
+                self._kill()
             return True
+
+    def _kill(self):
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        self.process.kill()
+        for child in children:
+            # some end when they lose their parent
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+        # our own child is waited for here: psutil would do it behind the back of Popen, which takes it for running then
+        self.process.wait(30)
+        psutil.wait_procs(children, timeout=30)
 
 
 def run(*arguments, **settings):

@@ -87,8 +87,7 @@ def test_killed_at_ten_moments_each_notebook_ends_with_the_same_scores(finished_
 def test_two_runs_at_once_in_one_folder_both_finish_right(finished_run, tmp_path):
     _, finished_output, _ = finished_run
     runs = [Run(tmp_path, tmp_path) for _ in range(2)]
-    for running in runs:
-        status, log = running.finish()
+    for status, log in [running.finish() for running in runs]:
         assert status == 0, log[-5000:]
     # a search that two processes share takes its turns in another order
     for name in ("week6", "week9", "test"):

@@ -196,7 +196,7 @@ def test_random_network_differs_by_seed_and_leaves_the_global_generator():
 
 def test_missing_weights_say_how_to_get_them(monkeypatch, tmp_path):
     monkeypatch.setattr(backbone, "WEIGHTS", tmp_path / "backbone.pth")
-    with pytest.raises(FileNotFoundError, match=r"python -m recordings\.simulated\.backbone"):
+    with pytest.raises(FileNotFoundError, match=r"python -m itneurons\.recordings\.simulated\.backbone"):
         backbone.build()
 
 

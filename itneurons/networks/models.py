@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from itneurons.features.backbones import load_backbone
-from itneurons.networks.readouts import FactorisedReadout, GaussianReadout
+from itneurons.networks.readouts import READOUTS, FactorisedReadout
 
 
 class Network(nn.Module):
@@ -174,9 +174,8 @@ class BackboneReadout(Network):
         self.core = nn.Sequential(*(getattr(trained, stage) for stage in stages)).eval()
         with torch.no_grad():
             shape = self.core(torch.zeros(1, n_channels, height, width)).shape[1:]
-        kinds = {"factorised": FactorisedReadout, "gaussian": GaussianReadout}
         self.readout = nn.Sequential(
-            nn.BatchNorm2d(shape[0], affine=False), nn.Dropout2d(dropout), kinds[readout](*shape, n_neurons)
+            nn.BatchNorm2d(shape[0], affine=False), nn.Dropout2d(dropout), READOUTS[readout](*shape, n_neurons)
         )
 
     def normalise_to(self, inputs, rates):

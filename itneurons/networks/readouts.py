@@ -96,3 +96,7 @@ def centres_of(fields):
     x = (np.arange(width) + 0.5) / width - 0.5
     y = (np.arange(height) + 0.5) / height - 0.5
     return np.stack([fields.sum(axis=1) @ x, fields.sum(axis=2) @ y], axis=1)
+
+
+# the names by which ``BackboneReadout`` and its checkpoints know them
+READOUTS = {"factorised": FactorisedReadout, "gaussian": GaussianReadout}
