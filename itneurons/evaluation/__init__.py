@@ -1,6 +1,7 @@
 """How good predictions are, neuron by neuron, and the tables that say so."""
 
 from itneurons.evaluation.brainscore import brainscore_pls
+from itneurons.evaluation.comparison import Comparison
 from itneurons.evaluation.ensemble import ensemble_weights, mean_score, weighted
 from itneurons.evaluation.metrics import (
     Interval,
@@ -12,7 +13,7 @@ from itneurons.evaluation.metrics import (
     paired_difference,
     summarise,
 )
-from itneurons.evaluation.results import Comparison, Result, Results, ceiling_of, load_results, summary_table
+from itneurons.evaluation.results import Result, Results, ceiling_of, load_results, summary_table, write_overview
 
 __all__ = [
     "Comparison",
@@ -33,4 +34,5 @@ __all__ = [
     "summarise",
     "summary_table",
     "weighted",
+    "write_overview",
 ]
