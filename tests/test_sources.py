@@ -535,6 +535,22 @@ def test_v4_content(server, tmp_path, entry):
         np.testing.assert_allclose(file["stimulus_val"][0], expected, rtol=1e-6)
 
 
+def test_v4_halves_are_those_of_the_authors(server, tmp_path):
+    contents, averaged, _ = v4_files()
+    publish_v4(server, contents)
+    path = v4.make(tmp_path, split="halves", url=server.url, image_size=SIZE)
+    with schema.open_recording(path) as file:
+        assert [len(file[f"spikes_{split}"]) for split in schema.SPLITS] == [18, 2, 20]
+        # the second half in its order, and all of the first half
+        np.testing.assert_allclose(file["spikes_test"][:], averaged.T[20:], rtol=1e-6)
+        first = np.concatenate([file["spikes_train"][:], file["spikes_val"][:]])
+        np.testing.assert_allclose(np.sort(first, axis=0), np.sort(averaged.T[:20], axis=0), rtol=1e-6)
+    # which split a file has is said in it, and another one is not taken for it
+    assert v4.make(tmp_path, split="halves", url=server.url) == path
+    with pytest.raises(RecordingError, match=r"it came from .*halves"):
+        v4.make(tmp_path, url=server.url)
+
+
 def test_v4_without_raw_responses(server, tmp_path, capsys):
     contents, *_ = v4_files()
     del contents["raw"]
@@ -549,8 +565,9 @@ def test_v4_several_sessions(server, tmp_path):
     contents, *_ = v4_files()
     for session in ("201025", "210325"):
         publish_v4(server, contents, session)
-    for session in ("201025", 210325):
-        assert v4.make(tmp_path, session, url=server.url, image_size=SIZE).name == f"V4_data_{session}.h5"
+    names = ["V4_data_201025.h5", "V4_data_210325.h5"]
+    assert v4.make(tmp_path, 210325, url=server.url, image_size=SIZE).name == names[1]
+    assert [path.name for path in v4.make(tmp_path, ["201025", "210325"], url=server.url, image_size=SIZE)] == names
 
 
 def test_v4_source_folder(tmp_path):

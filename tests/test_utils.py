@@ -2,6 +2,7 @@
 
 import random
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -128,3 +129,19 @@ def test_a_seed_gives_the_same_numbers():
 
 def test_the_device_is_one_that_works():
     assert torch.zeros(1, device=utils.get_device()).device.type in ("cuda", "mps", "cpu")
+
+
+def test_simulated_recordings_of_an_older_version_are_taken(tmp_path, capsys):
+    options = {"sizes": (18, 9, 4), "image_size": 32, "n_neurons": 3, "n_trials": 4, "workers": 1}
+    path = utils.get_it_data("simulated", tmp_path, **options)
+    # there the settings stood at the end of the citation, after a path that has moved since
+    with h5py.File(path, "a") as file:
+        del file.attrs["settings"]
+        file.attrs["citation"] = np.bytes_(
+            b"Simulated recordings; no animal was recorded. See recordings/simulated/ for the model and its sources. "
+            b"Model 1: (18, 9, 4), 32 px, 3 sites, 4 trials."
+        )
+    before = path.stat().st_mtime_ns
+    assert utils.get_it_data("simulated", tmp_path, **options).stat().st_mtime_ns == before
+    utils.get_it_data("simulated", tmp_path, **{**options, "n_trials": 5})
+    assert "is made anew: it was made with other settings" in capsys.readouterr().out
