@@ -10,7 +10,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from itneurons.networks.search import finished_trials, open_study, run_study
+from itneurons.networks.search import finished_trials, open_study, overview, reports_to, run_study
 
 
 def objective(trial):
@@ -157,3 +157,24 @@ def test_other_seeds_and_names_are_other_searches(storage, uninterrupted):
 def test_a_trial_without_a_score_ends_the_search(storage):
     with pytest.raises(RuntimeError, match=r"trial 0 gave no score.*'x'"):
         search(storage, 3, objective=lambda trial: math.nan * trial.suggest_float("x", 0, 1))
+
+
+def test_the_overview_draws_what_was_found():
+    study = optuna.create_study(direction="maximize", pruner=optuna.pruners.ThresholdPruner(lower=0))
+
+    def with_reports(trial):
+        x = trial.suggest_float("x", -1, 1)
+        trial.suggest_float("idle", 0, 1)
+        on_epoch = reports_to(trial, every=2)
+        for epoch in range(4):
+            on_epoch(epoch, x)
+        return x
+
+    for x in (0.5, -0.5, 0.25, 0.75):
+        study.enqueue_trial({"x": x, "idle": 0.5})
+    study.optimize(with_reports, n_trials=4)
+    values, states, importances = overview(study)
+    assert values == [0.5, -0.5, 0.25, 0.75]
+    assert states == ["COMPLETE", "PRUNED", "COMPLETE", "COMPLETE"]
+    assert importances["x"] > importances["idle"]
+    assert len(study.trials[0].intermediate_values) == 2
