@@ -1,5 +1,6 @@
 """A search in a real PostgreSQL that several processes share; skipped where there is no PostgreSQL."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalW
 @pytest.fixture
 def database():
     """Address of a database on a server that lives as long as the test."""
+    pytest.importorskip("psycopg")
     folders = [Path(found).parent for found in [shutil.which("initdb")] if found]
     folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     # a link may lead to initdb alone
@@ -50,14 +52,29 @@ def database():
         shutil.rmtree(folder)
 
 
+@contextlib.contextmanager
 def worker(database, number, folder, *options):
+    """A process that takes part in the search; it does not outlive the block."""
     command = [sys.executable, "-m", "tests.search_worker", database, str(number), str(folder), *options]
-    return subprocess.Popen(command, cwd=HERE, stdout=subprocess.PIPE, text=True)
+    with subprocess.Popen(command, cwd=HERE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
-def test_four_workers_share_forty_trials_and_one_is_killed(database, tmp_path):
-    victim = worker(database, 0, tmp_path, "2")
-    others = [worker(database, number, tmp_path) for number in (1, 2, 3)]
+@pytest.fixture
+def workers(database, tmp_path):
+    """The first hangs in its third trial."""
+    with contextlib.ExitStack() as stack:
+        yield [
+            stack.enter_context(worker(database, number, tmp_path, *options))
+            for number, options in enumerate([("2",), (), (), ()])
+        ]
+
+
+def test_four_workers_share_forty_trials_and_one_is_killed(database, workers, tmp_path):
+    victim, *others = workers
     deadline = time.monotonic() + 120
     while not (tmp_path / "hangs").exists():
         assert time.monotonic() < deadline
