@@ -8,9 +8,16 @@ import pytest
 import torch
 
 from itneurons import networks
-from itneurons.networks import checkpoints
 from itneurons.evaluation.metrics import explained_variance
-from itneurons.networks import BackboneReadout, CheckpointError, FactorisedReadout, GaussianReadout, ResCNN, ShallowCNN
+from itneurons.networks import (
+    BackboneReadout,
+    CheckpointError,
+    FactorisedReadout,
+    GaussianReadout,
+    ResCNN,
+    ShallowCNN,
+    checkpoints,
+)
 from tests.small import DAMAGES, flipped, normalised
 
 N_NEURONS = 6
@@ -334,7 +341,7 @@ def rewritten(saved, path, **changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": checkpoints.FORMAT + 1}, "has the format 2, this version reads up to 1: update the project"),
+        ({"format": checkpoints.FORMAT + 1}, "has the format 3, this version reads up to 2: update the project"),
         ({"network": "Transformer"}, "holds a Transformer, this version knows ShallowCNN, ResCNN"),
         ({"network": "ResCNN"}, "weights do not fit a ResCNN"),
         ({"weights": {}}, "weights do not fit a ShallowCNN"),
