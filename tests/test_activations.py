@@ -280,7 +280,8 @@ def hub(tmp_path, monkeypatch):
 
 
 def test_weights_that_cannot_be_had_are_named_with_size_and_folder(hub):
-    message = rf"weights of resnet50 .*Name or service.*resnet50-11ad3fa6.pth \(98 MB\) from https://.*folder {hub}\. .*BACKBONE=efficientnet_lite0"
+    file = r"resnet50-11ad3fa6.pth \(98 MB\) from https://"
+    message = rf"weights of resnet50 .*Name or service.*{file}.*folder {hub}\. .*make run BACKBONE=efficientnet_lite0"
     with pytest.raises(OSError, match=message):
         backbones.load_backbone("resnet50")
     assert list(hub.iterdir()) == []
