@@ -341,7 +341,7 @@ def rewritten(saved, path, **changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": checkpoints.FORMAT + 1}, "has the format 2, this version reads up to 1: update the project"),
+        ({"format": checkpoints.FORMAT + 1}, "has the format 3, this version reads up to 2: update the project"),
         ({"network": "Transformer"}, "holds a Transformer, this version knows ShallowCNN, ResCNN"),
         ({"network": "ResCNN"}, "weights do not fit a ResCNN"),
         ({"weights": {}}, "weights do not fit a ShallowCNN"),

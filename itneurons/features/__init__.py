@@ -9,17 +9,20 @@ from itneurons.features.components import (
     what_components_are_made_of,
 )
 from itneurons.features.extraction import concatenate_layers, extract_activations, resize
+from itneurons.features.stages import layer_shapes, stages_between
 
 __all__ = [
     "LAYERS",
     "choose_backbone",
     "concatenate_layers",
     "extract_activations",
+    "layer_shapes",
     "linear_kernel",
     "load_backbone",
     "load_components",
     "principal_components",
     "resize",
+    "stages_between",
     "store_components",
     "what_components_are_made_of",
 ]

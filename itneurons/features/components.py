@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from itneurons.features.backbones import LAYERS
+from itneurons.features.backbones import IMAGENET, LAYERS
 from itneurons.features.extraction import extract_activations
+from itneurons.recordings.simulated.backbone import INPUT_SIZE
 from itneurons.storage import disk_tensors, stored
 from itneurons.storage.stored import fingerprint
 
@@ -160,11 +161,28 @@ def what_components_are_made_of(model, stimuli, n_components=1000):
     made_of : dict of str to str or int
     """
     return {
-        "stimuli": fingerprint(*stimuli),
+        "stimuli": fingerprint(*stimuli) + _seen_otherwise(model),
         "weights": fingerprint(model),
         "n_components": n_components,
         "version": _VERSION,
     }
+
+
+def _seen_otherwise(model):
+    """How a network sees the stimuli, where that is not how every network saw them in older versions.
+
+    Those showed all networks ImageNet's normalisation, at 224 pixels, or 112 for the simulated experiment's. What they
+    stored is still taken, for nothing is said of it; what they showed wrongly is made anew. It stands with the stimuli
+    and not beside them, so that what is stored with something said never fits where there is nothing to say.
+    """
+    size, *normalisation = (getattr(model, wish, None) for wish in ("input_size", "mean", "std"))
+    size, normalisation = size or 224, normalisation if isinstance(normalisation[0], tuple) else IMAGENET
+    renormalises = bool(getattr(model, "transform_input", False))
+    usual = size in (224, INPUT_SIZE) and np.allclose(normalisation, IMAGENET, rtol=0, atol=1e-6) and not renormalises
+    if usual:
+        return ""
+    mean, std = normalisation
+    return f", at {size} pixels, mean {mean}, deviation {std}{', normalised again by the network' * renormalises}"
 
 
 def store_components(folder, backbone, model, stimuli, made_of, layers=LAYERS, device="cpu"):

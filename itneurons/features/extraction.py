@@ -10,7 +10,8 @@ from torch.nn.utils import fuse_conv_bn_eval
 from tqdm.auto import tqdm
 
 from itneurons.device import has_bfloat16
-from itneurons.features.backbones import LAYERS
+from itneurons.features.backbones import IMAGENET, LAYERS
+from itneurons.features.stages import one_tensor, unknown_layers
 from itneurons.storage import disk_tensors
 
 # activations that take more go to a file; what is left serves the stimuli and the Gram matrices
@@ -18,7 +19,7 @@ _MEMORY = 2.5e9
 
 
 @torch.inference_mode()
-def extract_activations(model, stimuli, layers=LAYERS, batch_size=16, bfloat16=None, device="cpu", memory=_MEMORY):
+def extract_activations(model, stimuli, layers=None, batch_size=16, bfloat16=None, device="cpu", memory=_MEMORY):
     """Activations of several layers from one forward pass.
 
     A hook on each layer copies its output to its place as soon as it is computed, before a ReLU that works in place
@@ -27,11 +28,13 @@ def extract_activations(model, stimuli, layers=LAYERS, batch_size=16, bfloat16=N
     Parameters
     ----------
     model : torch.nn.Module
-        Used in evaluation mode. Images of another size than its ``input_size`` are resized, with antialiasing.
+        Used in evaluation mode. Images of another size than its ``input_size`` are resized, with antialiasing, and
+        normalised with its ``mean`` and ``std`` in place of ImageNet's.
     stimuli : array of shape (n_images, 3, height, width)
-        Normalised as the model expects it.
-    layers : sequence of str
-        Names of submodules, as ``model.named_modules()`` gives them.
+        RGB, normalised with the mean and deviation of ImageNet, as recordings store it.
+    layers : sequence of str, optional
+        Names of submodules, as ``model.named_modules()`` gives them; ``model.layers`` when left out. A layer that gives
+        a tuple with one tensor in it, as attention does, gives that tensor.
     batch_size : int
         Small batches stay in the processor's cache; a GPU wants more.
     bfloat16 : bool, optional
@@ -54,11 +57,12 @@ def extract_activations(model, stimuli, layers=LAYERS, batch_size=16, bfloat16=N
     OSError
         If the disk is too full for the temporary file.
     """
-    modules = dict(model.named_modules())
-    unknown = [layer for layer in layers if layer not in modules]
+    if layers is None:
+        stated = getattr(model, "layers", None)
+        layers = stated if isinstance(stated, tuple) else LAYERS
+    unknown = unknown_layers(model, layers)
     if unknown:
-        known = [name for name in modules if name and name.count(".") <= 1]
-        raise ValueError(f"The network has no layer {', '.join(unknown)}; it has {', '.join(known)}")
+        raise ValueError(unknown)
     if np.ndim(stimuli) != 4 or np.shape(stimuli)[1] != 3:
         raise ValueError(f"stimuli have the shape {np.shape(stimuli)}, expected (n_images, 3, height, width)")
     bfloat16 = has_bfloat16(device) if bfloat16 is None else bfloat16
@@ -73,8 +77,9 @@ def extract_activations(model, stimuli, layers=LAYERS, batch_size=16, bfloat16=N
         def hook(module, inputs, output):
             if layer in unfolded:
                 output = unfolded[layer](*inputs)
-            if not torch.is_tensor(output) or len(output) != batch_output["size"]:
-                raise ValueError(f"The layer {layer} does not give one tensor with a row for each image")
+            output = one_tensor(output)
+            if output is None or output.dim() < 2 or len(output) != batch_output["size"]:
+                raise ValueError(f"The layer {layer} does not give one tensor with a row for each image: leave it out")
             if layer in store:
                 store[layer][batch_output["at"]].copy_(output)
             else:
@@ -99,13 +104,14 @@ def extract_activations(model, stimuli, layers=LAYERS, batch_size=16, bfloat16=N
     handles += [
         modules[layer].register_forward_pre_hook(in_single_precision)
         for layer in layers
-        if isinstance(modules[layer], (torch.nn.AdaptiveAvgPool2d, torch.nn.AvgPool2d))
+        if _only_averages(modules[layer])
     ]
     try:
         for start in tqdm(range(0, n_images, batch_size), desc="forward pass", unit="batch", leave=False):
             batch = torch.as_tensor(np.asarray(stimuli[start : start + batch_size]), dtype=torch.float32)
             batch_output.update(at=slice(start, start + len(batch)), size=len(batch))
             batch = _resized(batch.to(device), getattr(model, "input_size", batch.shape[-1]))
+            batch = _renormalised(batch, *(getattr(model, wish, None) for wish in ("mean", "std")))
             with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=bfloat16):
                 model(batch.contiguous(memory_format=torch.channels_last))
             if start == 0:
@@ -186,6 +192,20 @@ def _resized(batch, size):
     if batch.shape[-1] == size:
         return batch
     return interpolate(batch, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+
+
+def _renormalised(batch, mean, std):
+    """From ImageNet's mean and deviation to others, channel by channel; untouched where they are the same."""
+    if not isinstance(mean, tuple) or np.allclose((mean, std), IMAGENET, rtol=0, atol=1e-6):
+        return batch
+    mean, std, mean_before, std_before = (batch.new_tensor(values)[:, None, None] for values in (mean, std, *IMAGENET))
+    return batch * (std_before / std) + (mean_before - mean) / std
+
+
+def _only_averages(module):
+    """Whether a layer does nothing but average over places; timm wraps torch's own average."""
+    averages = any(isinstance(part, (torch.nn.AdaptiveAvgPool2d, torch.nn.AvgPool2d)) for part in module.modules())
+    return averages and next(module.parameters(), None) is None
 
 
 def _allocate(first, n_images, memory):

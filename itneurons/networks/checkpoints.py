@@ -9,7 +9,8 @@ from itneurons.networks.models import BackboneReadout, ResCNN, ShallowCNN
 from itneurons.storage.files import written_whole
 from itneurons.storage.stored import UnusableError
 
-FORMAT = 1
+# 2: the stages of a backbone go by their names, "core.layer3..."; in 1 by their numbers, "core.0..."
+FORMAT = 2
 NETWORKS = {network.__name__: network for network in (ShallowCNN, ResCNN, BackboneReadout)}
 
 
@@ -107,10 +108,23 @@ def load_checkpoint(path, **expected):
     if content["network"] not in NETWORKS:
         raise CheckpointError(f"{path} holds a {content['network']}, this version knows {', '.join(NETWORKS)}")
     try:
-        network = NETWORKS[content["network"]](**content["config"])
-        network.load_state_dict(content["weights"])
+        network = NETWORKS[content["network"]].rebuilt(content["config"])
+        network.load_state_dict(_current_names(content))
     except (RuntimeError, TypeError) as error:
         raise CheckpointError(
             f"{path}: its weights do not fit a {content['network']} of this version ({error})"
         ) from error
     return network.eval(), about
+
+
+def _current_names(content):
+    """The weights of a checkpoint under the names that they have today."""
+    if content["format"] > 1:
+        return content["weights"]
+    stages = {f"core.{number}.": f"core.{stage}." for number, stage in enumerate(content["config"].get("stages", ()))}
+
+    def current(name):
+        number = ".".join(name.split(".")[:2]) + "."
+        return stages[number] + name.removeprefix(number) if number in stages else name
+
+    return {current(name): value for name, value in content["weights"].items()}

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from itneurons.features.backbones import load_backbone
+from itneurons.features.stages import stages_between
 from itneurons.networks.readouts import READOUTS, FactorisedReadout
 
 
@@ -23,6 +24,11 @@ class Network(nn.Module):
         self.register_buffer("input_scale", torch.ones(n_channels, 1, 1))
         self.register_buffer("rate_mean", torch.zeros(n_neurons))
         self.register_buffer("rate_scale", torch.ones(n_neurons))
+
+    @classmethod
+    def rebuilt(cls, config):
+        """The network of a ``config``, its weights still to be loaded."""
+        return cls(**config)
 
     def normalise_to(self, inputs, rates):
         """Take the normalisation of the input, channel by channel, and of the rates from the training images.
@@ -151,15 +157,39 @@ class BackboneReadout(Network):
     backbone : str
         Name for ``utils.load_backbone``.
     stages : sequence of str
-        Successive layers of the backbone, for example ``("layer3", "layer4")``.
+        Successive ones of the backbone's ``layers``, for example ``("layer3", "layer4")``.
     readout : {"factorised", "gaussian"}
     dropout : float
         Share of feature maps dropped before the readout.
+    pretrained, seed, checkpoint
+        Which weights the backbone starts from, as for ``utils.load_backbone``.
+
+    Raises
+    ------
+    ValueError
+        If the stages are not successive layers of the backbone with a layer below them, or form no chain.
     """
 
     def __init__(
-        self, n_channels, height, width, n_neurons, backbone="simulated", stages=(), readout="factorised", dropout=0.1
+        self,
+        n_channels,
+        height,
+        width,
+        n_neurons,
+        backbone="simulated",
+        stages=(),
+        readout="factorised",
+        dropout=0.1,
+        pretrained=True,
+        seed=0,
+        checkpoint=None,
     ):
+        weights = {
+            "pretrained": pretrained,
+            "seed": seed,
+            "checkpoint": None if checkpoint is None else str(checkpoint),
+        }
+        usual = {"pretrained": True, "seed": 0, "checkpoint": None}
         super().__init__(
             n_channels,
             n_neurons,
@@ -169,18 +199,27 @@ class BackboneReadout(Network):
             stages=list(stages),
             readout=readout,
             dropout=dropout,
+            # what is as it was before one could choose is not said, so that networks stored then still fit
+            **{name: value for name, value in weights.items() if value != usual[name]},
         )
-        trained = load_backbone(backbone) if stages else None
-        self.core = nn.Sequential(*(getattr(trained, stage) for stage in stages)).eval()
+        self.core = (_stages(load_backbone(backbone, **weights), stages) if stages else nn.Sequential()).eval()
         with torch.no_grad():
             shape = self.core(torch.zeros(1, n_channels, height, width)).shape[1:]
         self.readout = nn.Sequential(
             nn.BatchNorm2d(shape[0], affine=False), nn.Dropout2d(dropout), READOUTS[readout](*shape, n_neurons)
         )
 
+    @classmethod
+    def rebuilt(cls, config):
+        # a function of the user's makes its network as it always does; of others no weights are asked for
+        own = ":" in config["backbone"]
+        network = cls(**{**config, "pretrained": own, "checkpoint": None})
+        network.config = dict(config)
+        return network
+
     def normalise_to(self, inputs, rates):
         super().normalise_to(inputs, rates)
-        if len(self.core):
+        if self.config["stages"]:
             # a trained stage expects activations as the stage below gives them
             self.input_mean.zero_()
             self.input_scale.fill_(1)
@@ -190,7 +229,7 @@ class BackboneReadout(Network):
 
     def parameter_groups(self, learning_rate):
         groups = [{"params": list(self.readout.parameters()), "lr": learning_rate}]
-        if len(self.core):
+        if self.config["stages"]:
             # what was learned from many images must not be overwritten by few
             groups.append({"params": list(self.core.parameters()), "lr": learning_rate / 20})
         return groups
@@ -200,6 +239,18 @@ class BackboneReadout(Network):
         # the statistics of the images that the backbone was trained on stay in force
         self.core.eval()
         return self
+
+
+def _stages(model, stages):
+    """The part of a backbone between the layer below its first stage and its last stage."""
+    layers, stages = tuple(model.layers), tuple(stages)
+    first = layers.index(stages[0]) if stages[0] in layers else 0
+    if first == 0 or layers[first : first + len(stages)] != stages:
+        raise ValueError(
+            f"stages are {', '.join(stages)}; they must be successive ones of the backbone's layers "
+            f"{', '.join(layers[1:])}, from any on"
+        )
+    return stages_between(model, layers[first - 1], stages[-1])
 
 
 def _convolution(n_in, n_out, kernel_size, stride=1):
