@@ -225,6 +225,11 @@ def test_layers_of_each_kind_of_network_equal_those_of_a_copy_without_hooks(name
     assert set(model.layers) <= {layer for layer, _ in model.named_modules()}
     size = model.input_size = model.input_size if "vit" in name else 64
     stimuli = normalised(2, size)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            # statistics of which every one matters
+            for values in (module.running_mean, module.running_var, module.weight.data, module.bias.data):
+                values.uniform_(0.5, 1.5, generator=torch.Generator().manual_seed(len(values)))
     mean, std, *usual = (torch.tensor(values)[:, None, None] for values in (model.mean, model.std, *IMAGENET))
     images = (torch.as_tensor(stimuli) * usual[1] + usual[0] - mean) / std
     found = extraction.extract_activations(model, stimuli, KINDS[name], bfloat16=False)
@@ -252,6 +257,15 @@ def test_a_layer_that_gives_a_tuple_with_one_tensor_gives_that_tensor():
     shapes, reasons = stages.layer_shapes(model, 8)
     assert shapes == {"attention": (8, 8)}
     assert reasons["attention.out_proj"] == "is not reached by the forward pass"
+
+
+def test_normalisations_of_timm_are_folded_with_their_activations(lite0):
+    folded, replaced = extraction._folded(lite0)
+    # all but the first
+    assert len(replaced) == sum(isinstance(module, nn.BatchNorm2d) for module in lite0.modules()) - 1
+    images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(folded(images), lite0(images), rtol=1e-4, atol=1e-4)
 
 
 def test_stimuli_stay_untouched_where_the_network_wants_imagenets_normalisation():

@@ -1,7 +1,7 @@
 """What a network makes of the stimuli: the activations of several layers from one forward pass."""
 
 import copy
-from collections import Counter
+from collections import Counter, OrderedDict
 
 import numpy as np
 import torch
@@ -155,6 +155,13 @@ def concatenate_layers(activations, layers, size=7):
     return maps
 
 
+class _Tracer(torch.fx.Tracer):
+    """Does not look into timm's convolutions and normalisations, which inherit from torch's."""
+
+    def is_leaf_module(self, module, name):
+        return isinstance(module, (torch.nn.Conv2d, torch.nn.BatchNorm2d)) or super().is_leaf_module(module, name)
+
+
 def _folded(model):
     """A copy in evaluation mode that computes the same in fewer passes, and the convolutions it replaced, by name.
 
@@ -166,23 +173,26 @@ def _folded(model):
     modules = dict(model.named_modules())
     first = next((module for module in modules.values() if isinstance(module, torch.nn.Conv2d)), None)
     try:
-        nodes = torch.fx.symbolic_trace(model).graph.nodes
+        nodes = _Tracer().trace(model).nodes
     except Exception:
         # a network whose path depends on what it sees: used as it is
         return model, replaced
     calls = Counter(node.target for node in nodes if node.op == "call_module")
     for node in nodes:
         norm = modules.get(node.target) if node.op == "call_module" else None
-        if not isinstance(norm, torch.nn.BatchNorm2d) or norm.running_mean is None:
+        # by their names: others that inherit from them may do more
+        if type(norm).__name__ not in ("BatchNorm2d", "BatchNormAct2d") or norm.running_mean is None:
             continue
         before = node.args[0]
         convolution = modules.get(before.target) if before.op == "call_module" else None
-        if not isinstance(convolution, torch.nn.Conv2d) or convolution is first:
+        if type(convolution).__name__ not in ("Conv2d", "Conv2dSame") or convolution is first:
             continue
         if len(before.users) == calls[before.target] == calls[node.target] == 1:
             replaced[before.target] = convolution
             both = fuse_conv_bn_eval(convolution, norm)
-            for target, replacement in ((before.target, both), (node.target, torch.nn.Identity())):
+            # timm's normalisation brings its activation with it
+            rest = torch.nn.Sequential(OrderedDict(norm.named_children()))
+            for target, replacement in ((before.target, both), (node.target, rest)):
                 parent, _, name = target.rpartition(".")
                 setattr(model.get_submodule(parent), name, replacement)
     return model, replaced
