@@ -162,7 +162,10 @@ class Results:
                     "neuron": np.arange(result.measured.shape[1]),
                     "explained_variance": explained_variance(result.measured, result.predicted),
                     "correlation": correlation(result.measured, result.predicted),
-                    "noise_ceiling": np.nan if result.ceiling is None else result.ceiling,
+                    # in double precision throughout, so that a model without ceilings has no other type
+                    "noise_ceiling": np.full(
+                        result.measured.shape[1], np.nan if result.ceiling is None else result.ceiling, dtype=float
+                    ),
                 }
             )
             for result in self
