@@ -12,14 +12,17 @@ from itneurons.evaluation.metrics import (
     paired_difference,
     summarise,
 )
+from itneurons.evaluation.readout import Readout, agreement, read_out, similarity
 from itneurons.evaluation.results import Comparison, Result, Results, ceiling_of, load_results, summary_table
 
 __all__ = [
     "Comparison",
     "Interval",
+    "Readout",
     "Result",
     "Results",
     "Summary",
+    "agreement",
     "brainscore_pls",
     "ceiling_of",
     "correlation",
@@ -30,6 +33,8 @@ __all__ = [
     "mean_score",
     "noise_ceiling",
     "paired_difference",
+    "read_out",
+    "similarity",
     "summarise",
     "summary_table",
     "weighted",
