@@ -456,6 +456,45 @@ def test_integrated_gradients_add_up_to_the_rate():
     assert neurons.attribution(image, 1).sum() == pytest.approx(difference.iloc[0, 1], abs=0.02)
 
 
+def test_the_mean_of_attributions_lies_where_the_neuron_looks():
+    neurons = made_up(noise=0)
+    for neuron, centre in enumerate(CENTRES):
+        field = neurons.receptive_field(normalised(4, size=SIZE), neuron, n_steps=8)
+        assert field.min() >= 0 and field.sum() == pytest.approx(1)
+        assert np.abs(networks.centres_of(field[None])[0] - centre).max() < 0.12
+
+
+class Gaussians(Network):
+    """Neurons that answer to how bright it is in the middle of their fields; every other one to how dark."""
+
+    def __init__(self, centres):
+        super().__init__(3, len(centres))
+        ticks = (torch.arange(SIZE) + 0.5) / SIZE - 0.5
+        y, x = torch.meshgrid(ticks, ticks, indexing="ij")
+        fields = torch.stack([torch.exp(-((x - a) ** 2 + (y - b) ** 2) / (2 * 0.2**2)) for a, b in centres])
+        self.register_buffer("fields", fields * torch.tensor([1.0, -1.0] * len(centres))[: len(centres), None, None])
+
+    def body(self, maps):
+        return torch.einsum("ihw,nhw->in", maps.mean(dim=1), self.fields)
+
+
+def test_fields_are_found_by_moving_pictures():
+    centres = np.array([(-0.15, 0.1), (0.2, 0.2), (0.0, -0.25), (0.1, 0.0)])
+    neurons = made_up()
+    neurons.members, neurons.n_neurons = [Gaussians(centres)], len(centres)
+    # something small in the middle of each picture, brighter or darker than what is around
+    stimuli = np.zeros((6, 3, SIZE, SIZE), dtype=np.float32)
+    stimuli[:, :, 10:14, 10:14] = np.linspace(-1.5, 1.5, 6)[:, None, None, None]
+    fields = neurons.receptive_fields(stimuli, widths=(0.1, 0.2, 0.4))
+    np.testing.assert_allclose(fields.centres, centres, atol=0.051)
+    np.testing.assert_allclose(fields.widths, 0.2)
+    assert (fields.explained > 0.95).all()
+    maps = fields.maps(20)
+    assert maps.shape == (4, 20, 20)
+    np.testing.assert_allclose(maps.sum(axis=(1, 2)), 1)
+    np.testing.assert_allclose(networks.centres_of(maps)[3], centres[3], atol=0.05)
+
+
 # --- the command ---------------------------------------------------------------------------------------------------
 
 
