@@ -1,3 +1,12 @@
 """Predicting the firing rates of neurons in macaque visual cortex: recordings, features, predictions, honest scores."""
 
 __version__ = "0.2.0"
+
+
+def __getattr__(name):
+    # what stands on torch is imported when it is asked for
+    if name == "load_neurons":
+        from itneurons.neuron_model import load_neurons
+
+        return load_neurons
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

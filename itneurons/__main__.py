@@ -1,11 +1,13 @@
-"""The command ``itneurons``: get recordings, run the notebooks."""
+"""The command ``itneurons``: get recordings, run the notebooks, show pictures to neurons."""
 
 import argparse
 import sys
+import warnings
 
 from itneurons import notebooks
 from itneurons.recordings.schema import RecordingError
 from itneurons.recordings.sources import SOURCES, load_source
+from itneurons.storage.files import written_whole
 
 
 def main(arguments=None):
@@ -45,9 +47,51 @@ def _get(given, rest):
         print(path)
 
 
+def _add_predict(parser):
+    parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="a file, or a folder of them")
+    parser.add_argument(
+        "--checkpoint",
+        nargs="+",
+        default=["res_cnn_layer3.pth"],
+        metavar="FILE",
+        help="of week9.ipynb; several members of a committee give their mean (default: %(default)s)",
+    )
+    parser.add_argument("--neurons", default="all", metavar="WHICH", help="all, best:10, or numbers such as 0,5,7")
+    parser.add_argument("--out", metavar="FILE", help="a CSV file (default: on the screen)")
+
+
+def _predict(given, rest):
+    # torch takes seconds to import
+    from itneurons.neuron_model import load_neurons
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", UserWarning)
+            warnings.showwarning = lambda message, *_: print(message, file=sys.stderr)
+            neurons = load_neurons(given.checkpoint if len(given.checkpoint) > 1 else given.checkpoint[0])
+            chosen = neurons.chosen(given.neurons)
+            rates = neurons.predict(given.pictures)
+    except ValueError as error:
+        sys.exit(f"predict: {error}")
+    if rates.empty:
+        sys.exit("predict: none of these can be shown")
+    rates = rates[chosen]
+    if given.out is None:
+        print(rates.to_csv(), end="")
+    else:
+        with written_whole(given.out) as temporary:
+            rates.to_csv(temporary)
+    where = f"{given.out}: " if given.out else ""
+    print(
+        f"{where}{len(rates)} pictures, {len(chosen)} neurons of {neurons.source}, unit: {neurons.unit}",
+        file=sys.stderr,
+    )
+
+
 COMMANDS = {
     "get": (_add_get, _get, "get a recording, whatever the source"),
     "run": (notebooks.add_arguments, lambda given, rest: notebooks.run(given), "execute the notebooks top to bottom"),
+    "predict": (_add_predict, _predict, "firing rates that pictures would evoke"),
 }
 
 

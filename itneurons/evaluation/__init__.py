@@ -13,14 +13,25 @@ from itneurons.evaluation.metrics import (
     paired_difference,
     summarise,
 )
-from itneurons.evaluation.results import Result, Results, ceiling_of, load_results, summary_table, write_overview
+from itneurons.evaluation.readout import Readout, agreement, read_out, similarity
+from itneurons.evaluation.results import (
+    Comparison,
+    Result,
+    Results,
+    ceiling_of,
+    load_results,
+    summary_table,
+    write_overview,
+)
 
 __all__ = [
     "Comparison",
     "Interval",
+    "Readout",
     "Result",
     "Results",
     "Summary",
+    "agreement",
     "brainscore_pls",
     "ceiling_of",
     "correlation",
@@ -31,6 +42,8 @@ __all__ = [
     "mean_score",
     "noise_ceiling",
     "paired_difference",
+    "read_out",
+    "similarity",
     "summarise",
     "summary_table",
     "weighted",
