@@ -15,7 +15,6 @@ from itneurons.evaluation.metrics import (
 )
 from itneurons.evaluation.readout import Readout, agreement, read_out, similarity
 from itneurons.evaluation.results import (
-    Comparison,
     Result,
     Results,
     ceiling_of,
