@@ -49,6 +49,15 @@ FIGURES = {
     "extremes": lambda: plots.extreme_images(STIMULI, RATES, [0, 4], ["good", "poor"], n_each=3),
     "extremes_of_few_images": lambda: plots.extreme_images(STIMULI[:4], RATES[:4], [0], ["good"]),
     "models": lambda: plots.model_comparison([RESULT, UNKNOWN], CEILING),
+    "contact_sheet": lambda: plots.contact_sheet(np.zeros((7, 8, 8, 3), np.uint8), [f"neuron {i}" for i in range(7)]),
+    "attributions": lambda: plots.attributions(STIMULI[:3], RNG.standard_normal((3, 30, 30)), ["a", "b", "c"]),
+    "portrait": lambda: plots.neuron_portrait(
+        RATES[:, 0], PREDICTED[:, 0], STIMULI, ["one neuron", "made"], "Hz", np.zeros((8, 8, 3)), np.zeros((30, 30))
+    ),
+    "portrait_of_little": lambda: plots.neuron_portrait(RATES[:3, 0], RATES[:3, 0], STIMULI[:3], ["one", ""], "Hz"),
+    "population": lambda: plots.population(RATES[0], PREDICTED, STIMULI[0], "Hz"),
+    "similarities": lambda: plots.similarities(np.eye(16), np.eye(16), sorted(NAMES[:16])),
+    "field_centres": lambda: plots.field_centres(RNG.uniform(-0.3, 0.3, (7, 2)), RNG.uniform(-0.3, 0.3, (7, 2))),
     "fields": lambda: plots.fields(FIELDS, [f"neuron {i}" for i in range(7)], RNG.uniform(-0.3, 0.3, (7, 2))),
     "contributions": lambda: plots.layer_contributions(
         [f"layer{i}" for i in range(8)], np.tile(SCORES / 8, (8, 1)), RESULT, UNKNOWN

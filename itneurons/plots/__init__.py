@@ -1,10 +1,19 @@
 """The figures of the course: every function draws one figure and returns it; ``save`` writes it."""
 
 from itneurons.plots.learning import learning_curves, penalty_curve, search
-from itneurons.plots.pictures import extreme_images, fields, stimuli_by_category
+from itneurons.plots.pictures import (
+    attributions,
+    contact_sheet,
+    extreme_images,
+    fields,
+    neuron_portrait,
+    population,
+    stimuli_by_category,
+)
 from itneurons.plots.scores import (
     best_layers,
     distributions,
+    field_centres,
     layer_contributions,
     layer_profile,
     measured_against_predicted,
@@ -12,6 +21,7 @@ from itneurons.plots.scores import (
     neuron_correlations,
     noise_ceilings,
     score,
+    similarities,
 )
 from itneurons.plots.style import BLUE, CORRELATION, EXPLAINED_VARIANCE, GREEN, ORANGE, WIDTH, as_jpeg, save, use_style
 
@@ -23,9 +33,12 @@ __all__ = [
     "ORANGE",
     "WIDTH",
     "as_jpeg",
+    "attributions",
     "best_layers",
+    "contact_sheet",
     "distributions",
     "extreme_images",
+    "field_centres",
     "fields",
     "layer_contributions",
     "layer_profile",
@@ -33,11 +46,14 @@ __all__ = [
     "measured_against_predicted",
     "model_comparison",
     "neuron_correlations",
+    "neuron_portrait",
     "noise_ceilings",
     "penalty_curve",
+    "population",
     "save",
     "score",
     "search",
+    "similarities",
     "stimuli_by_category",
     "use_style",
 ]

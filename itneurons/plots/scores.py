@@ -194,6 +194,45 @@ def neuron_correlations(measured, predicted):
     return figure
 
 
+def similarities(measured, predicted, names):
+    """How alike a population answers to things, measured and predicted, side by side.
+
+    Parameters
+    ----------
+    measured, predicted : array of shape (n_things, n_things)
+        Correlations over neurons.
+    names : sequence of str
+        Of groups of things that stand together, one for each thing; written once in the middle of a group.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 4.3), sharey=True)
+    groups, first, counts = np.unique(names, return_index=True, return_counts=True)
+    for axis, matrix, title in zip(axes, (measured, predicted), ("measured rates", "predicted rates")):
+        image = axis.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
+        axis.set(title=title, xticks=first + (counts - 1) / 2, yticks=first + (counts - 1) / 2)
+        axis.set_xticklabels(groups, rotation=60, ha="right", fontsize=8)
+        axis.set_yticklabels(groups, fontsize=8)
+    figure.colorbar(image, ax=axes, label="correlation over neurons (Pearson's r)", shrink=0.8)
+    return figure
+
+
+def field_centres(found, true):
+    """Centres of receptive fields as found against as they are, horizontally and vertically.
+
+    Parameters
+    ----------
+    found, true : array of shape (n_neurons, 2)
+        As (x, y) in fractions of the image from its middle.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.6), sharey=True)
+    for axis, direction, a, b in zip(axes, ("horizontal", "vertical"), true.T, found.T):
+        axis.plot(a, b, ".", color=BLUE, label="one neuron")
+        axis.plot([-0.5, 0.5], [-0.5, 0.5], color="black", linewidth=1, label="found where it is")
+        axis.set(xlabel=f"true {direction} position\n(fraction of the image)", xlim=(-0.5, 0.5), ylim=(-0.5, 0.5))
+    axes[0].set_ylabel("position found\n(fraction of the image)")
+    axes[0].legend(fontsize=9)
+    return figure
+
+
 def measured_against_predicted(measured, predicted, neurons, titles, unit="spikes/s"):
     """Scatter of measured against predicted firing rates, a panel for each neuron.
 
