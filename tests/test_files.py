@@ -150,7 +150,7 @@ def test_what_a_killed_process_left_is_removed_and_what_another_writes_is_not(fo
     ]
     assert [writer.stdout.readline() for writer in writers] == ["writing\n"] * 2
     writers[0].kill()
-    writers[0].wait()
+    writers[0].communicate()
     assert len(list(folder.iterdir())) == 2
     with written_whole(path) as temporary:
         temporary.write_text("whole")

@@ -1,5 +1,6 @@
 """Networks learn what can be learned, read out where they say, and their checkpoints are whole or refused."""
 
+import os
 import pickle
 import zipfile
 
@@ -307,13 +308,13 @@ def test_a_checkpoint_for_something_else_is_refused(saved, expected, message):
 
 
 class Malicious:
-    """Makes a file when it is unpickled."""
+    """Makes a folder when it is unpickled."""
 
     def __init__(self, path):
         self.path = str(path)
 
     def __reduce__(self):
-        return open, (self.path, "w")
+        return os.mkdir, (self.path,)
 
 
 @pytest.mark.parametrize("how", ["torch", "torch_legacy", "pickle"])
