@@ -1,6 +1,5 @@
 """Every figure draws on small inputs without a warning, says what its axes are, and names its source."""
 
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
