@@ -51,15 +51,15 @@ class PreferredImages:
 def most_exciting_image(
     neurons,
     neuron,
-    steps=100,
+    steps=60,
     seed=0,
     members=None,
     judge=None,
     like=None,
-    learning_rate=0.1,
+    learning_rate=0.05,
     jitter=6,
-    smoothness=1.0,
-    roughness=0.01,
+    smoothness=1.5,
+    roughness=0.1,
 ):
     """Make an image for each neuron, all at once.
 
