@@ -406,3 +406,22 @@ def test_images_as_arrays_are_predicted_too():
     network = made(shallow)
     images = normalised(4, 16)
     np.testing.assert_array_equal(networks.predict(network, images), networks.predict(network, torch.as_tensor(images)))
+
+
+def test_a_checkpoint_does_not_choose_the_code_that_is_run(tmp_path, monkeypatch):
+    (tmp_path / "own_network.py").write_text(
+        "from pathlib import Path\n\nimport torch\nimport torchvision\n\n\ndef build():\n"
+        "    Path('ran').touch()\n    return torchvision.models.resnet18(weights=None)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    backbone = "own_network.py:build"
+    network = BackboneReadout(256, 4, 4, 3, backbone=backbone, stages=("layer4",))
+    path = tmp_path / "network.pth"
+    networks.save_checkpoint(path, network, backbone=backbone)
+    (tmp_path / "ran").unlink()
+    with pytest.raises(CheckpointError, match=r"asks to run own_network\.py:build"):
+        networks.load_checkpoint(path)
+    assert not (tmp_path / "ran").exists()
+    again, _ = networks.load_checkpoint(path, backbone=backbone)
+    inputs = torch.randn(2, 256, 4, 4)
+    torch.testing.assert_close(again(inputs), network.eval()(inputs))

@@ -69,7 +69,8 @@ def load_checkpoint(path, **expected):
     FileNotFoundError
         If there is no such file.
     CheckpointError
-        If it is damaged, holds code, comes from a newer version, or was made with something else than expected.
+        If it is damaged, holds code, names code of the user's that ``backbone`` does not allow to run, comes from a
+        newer version, or was made with something else than expected.
     """
     path = Path(path)
     if not path.exists():
@@ -107,10 +108,17 @@ def load_checkpoint(path, **expected):
             )
     if content["network"] not in NETWORKS:
         raise CheckpointError(f"{path} holds a {content['network']}, this version knows {', '.join(NETWORKS)}")
+    code = content["config"].get("backbone", "") if content["config"].get("stages") else ""
+    if ":" in code and expected.get("backbone") != code:
+        # a file must not choose what is run
+        raise CheckpointError(
+            f"{path} asks to run {code} to build its backbone. If you trust it, say so: "
+            f"load_checkpoint(..., backbone={code!r})"
+        )
     try:
         network = NETWORKS[content["network"]].rebuilt(content["config"])
         network.load_state_dict(_current_names(content))
-    except (RuntimeError, TypeError) as error:
+    except (RuntimeError, TypeError, ValueError, KeyError) as error:
         raise CheckpointError(
             f"{path}: its weights do not fit a {content['network']} of this version ({error})"
         ) from error
