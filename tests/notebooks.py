@@ -21,6 +21,8 @@ SETTINGS = {
     "EPOCHS_FOR": 0,
     "IMAGE_SIZE": 32,
     "BUDGET": "tiny",
+    "OTHER_BACKBONES": [],
+    "STEPS": 5,
 }
 
 

@@ -1,4 +1,4 @@
-"""The notebooks as a student opens them: JupyterLab on loopback, every cell run in a real browser."""
+"""The notebooks as a student opens them: JupyterLab and Notebook on loopback, every cell run in a real browser."""
 
 import contextlib
 import json
@@ -56,7 +56,7 @@ def lab(finished_run, tmp_path_factory):
         "OPENBLAS_NUM_THREADS": "1",
     }
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}", "--ip=127.0.0.1"]
-    command += ["--IdentityProvider.token=", "--LabApp.expose_app_in_browser=True", "--ServerApp.open_browser=False"]
+    command += ["--IdentityProvider.token=", "--ServerApp.open_browser=False"]
     with (folder / "lab.log").open("w") as log:
         server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
         try:
@@ -84,32 +84,32 @@ def browser():
         browser.close()
 
 
-def run_all(browser, address, name):
+def run_all(browser, address):
     """The page of a notebook after every cell has run."""
     page = browser.new_page(viewport={"width": 1400, "height": 1000})
     page.set_default_timeout(120_000)
-    page.goto(f"{address}/lab/tree/{name}.ipynb?reset")
+    page.goto(address)
     page.wait_for_selector(CODE)
     # a kernel that is there
-    page.wait_for_function("() => document.querySelector('.jp-Notebook-ExecutionIndicator[data-status=\"idle\"]')")
-    page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
-    counts = (
-        """() => [...document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt')].map(p => p.innerText)"""
-    )
+    page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', state="attached")
+    page.locator(".lm-MenuBar-itemLabel", has_text="Run").click()
+    page.locator(".lm-Menu-itemLabel", has_text="Run All Cells").click()
     deadline = time.monotonic() + 600
-    while time.monotonic() < deadline:
-        prompts = page.evaluate(counts)
-        if page.locator(ERROR).count() or all(prompt.strip("[]: ").isdigit() for prompt in prompts):
-            break
+    prompts = [""]
+    while time.monotonic() < deadline and not all(prompts):
         time.sleep(1)
+        # [*] while a cell runs or waits
+        prompts = [text.strip("[]:* ") for text in page.locator(f"{CODE} .jp-InputPrompt").all_inner_texts()]
+        if page.locator(ERROR).count():
+            break
     assert page.locator(ERROR).all_inner_texts() == []
-    assert [prompt.strip("[]: ") for prompt in prompts] == [str(n) for n in range(1, len(prompts) + 1)]
+    assert prompts == [str(number) for number in range(1, len(prompts) + 1)]
     return page
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_every_cell_runs_and_shows_its_figures(browser, lab, name):
-    page = run_all(browser, lab, name)
+    page = run_all(browser, f"{lab}/lab/tree/{name}.ipynb?reset")
     source = json.loads((HERE / f"{name}.ipynb").read_text())
     drawn = sum("plots.save(" in "".join(cell["source"]) for cell in source["cells"])
     # a figure may be left out where recordings lack what it shows
@@ -118,10 +118,13 @@ def test_every_cell_runs_and_shows_its_figures(browser, lab, name):
     page.close()
 
 
-def test_the_explorer_answers(browser, lab, tmp_path):
+@pytest.mark.parametrize("front_end", ["lab/tree", "notebooks"])
+def test_the_explorer_answers(browser, lab, tmp_path, front_end):
+    if front_end == "notebooks":
+        pytest.importorskip("notebook")
     picture = tmp_path / "my picture.png"
     Image.radial_gradient("L").save(picture)
-    page = run_all(browser, lab, "test")
+    page = run_all(browser, f"{lab}/{front_end}/test.ipynb")
     portrait = page.locator(".widget-vbox img").first
     portrait.wait_for()
     before = portrait.get_attribute("src")
