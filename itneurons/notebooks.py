@@ -131,7 +131,7 @@ def run(given):
         except papermill.PapermillExecutionError as error:
             sys.exit(f"{name}.ipynb failed: {error}")
         except KeyboardInterrupt:
-            sys.exit(f"Interrupted in {name}.ipynb; what was finished is kept, and the same command goes on from there")
+            sys.exit(f"Interrupted in {name}.ipynb; what was finished is kept, and the same command resumes from there")
         print(f"--- {name}.ipynb took {time.perf_counter() - begin:.0f} s", flush=True)
     figures = sorted((folder / "figures").glob("*.png"))
     print(f"\nAll done in {(time.perf_counter() - start) / 60:.1f} minutes. Figures:")

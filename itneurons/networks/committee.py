@@ -1,4 +1,4 @@
-"""A model as a committee: members of one kind, each trained with its own seed while another fold is set aside.
+"""A model as a committee: members of one kind, each trained with its own seed while another fold is held out.
 
 Each member stops early on the fold it does not train on, and predicts it: together these predictions show, on training
 images alone, how good the model is, which is what models are chosen and weighted by. On new images the committee
@@ -147,7 +147,7 @@ def train_committee(build, inputs, rates, held_out, path, made_of, seed=0, devic
         return load_or_fit(place, made_of, build, part(kept), part(fold), **options_of_member)
 
     found = {}
-    # who finds a member in another process's hands goes on to the next, and comes back for it
+    # who finds a member in another process's hands turns to the next, and comes back for it
     for wait in (False, True):
         for number, fold in enumerate(held_out):
             place = path.with_stem(f"{path.stem}_{number}")

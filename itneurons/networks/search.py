@@ -24,7 +24,7 @@ def open_study(name, storage, heartbeat=10):
     heartbeat : int
         Seconds between signs of life of a worker; the trial of one that is silent for six times as long has failed. In
         a database that machines share, another worker then tries it again with the same parameters; in a file, the
-        search goes on as if it had not been interrupted.
+        search resumes as if it had not been interrupted.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def run_study(study, objective, n_trials, seed=0, worker=0, report=print):
     """Run trials until the study has ``n_trials`` that were completed or pruned, no more and no fewer.
 
     What a trial suggests depends on the seed, on how many trials were finished before it and on their scores, not on
-    the process: a search that was interrupted goes on to the same end. Where several workers share a study, each
+    the process: a search that was interrupted resumes and comes to the same end. Where several workers share a study, each
     needs a number of its own; who finds nothing left to begin waits until the others have finished, in case one of them
     does not.
 

@@ -1,4 +1,4 @@
-"""How a network is trained on firing rates: one loop, with early stopping on images set aside."""
+"""How a network is trained on firing rates: one loop, with early stopping on held-out images."""
 
 import copy
 import time
@@ -78,7 +78,7 @@ class History:
     loss : list of float
         Mean squared error on the training images in each epoch, where 1 is the variance of a neuron.
     explained_variance : list of float
-        Mean over neurons on the images set aside, after each epoch.
+        Mean over neurons on the held-out images, after each epoch.
     best_epoch : int
         Counted from 0; the weights of this epoch were kept.
     seconds : float

@@ -39,7 +39,7 @@ def penalty_curve(curves, chosen=None):
 
 
 def learning_curves(histories):
-    """Loss on the training images and explained variance on those set aside, by epoch.
+    """Loss on the training images and explained variance on held-out ones, by epoch.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def learning_curves(histories):
         right.plot(best + 1, history.explained_variance[best], "o", color=colour, markersize=7)
     right.plot([], [], "o", color="black", label="epoch that is kept")
     left.set(xlabel="epoch", ylabel="loss on training images\n(fraction of a neuron's variance)", ylim=(0, None))
-    right.set(xlabel="epoch", ylabel="explained variance\non images set aside")
+    right.set(xlabel="epoch", ylabel="explained variance\non held-out images")
     right.legend(fontsize=9)
     left.legend(fontsize=9)
     return figure
@@ -79,7 +79,7 @@ def search(values, states, importances):
     left.step(
         number, np.fmax.accumulate(np.where(complete, values, np.nan)), where="post", color="black", label="best so far"
     )
-    left.set(xlabel="trial", ylabel="explained variance\non images set aside")
+    left.set(xlabel="trial", ylabel="explained variance\non held-out images")
     left.legend(fontsize=9)
     names = list(importances)[::-1]
     right.barh(names, [importances[name] for name in names], color=GREEN, label="share of the variation of scores")
