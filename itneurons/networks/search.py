@@ -83,9 +83,9 @@ def run_study(study, objective, n_trials, seed=0, worker=0, report=print):
     """Run trials until the study has ``n_trials`` that were completed or pruned, no more and no fewer.
 
     What a trial suggests depends on the seed, on how many trials were finished before it and on their scores, not on
-    the process: a search that was interrupted resumes and comes to the same end. Where several workers share a study, each
-    needs a number of its own; who finds nothing left to begin waits until the others have finished, in case one of them
-    does not.
+    the process: a search that was interrupted resumes and comes to the same end. Where several workers share a study,
+    each needs a number of its own; who finds nothing left to begin waits until the others have finished, in case one
+    of them does not.
 
     Parameters
     ----------
