@@ -134,8 +134,8 @@ def _show(sizes, image_size, seed, workers):
     return scenes, images, np.stack(contrast)
 
 
-def simulated_centres(path):
-    """True centres of the receptive fields of simulated recordings.
+def simulated_population(path):
+    """The population behind simulated recordings, with its true tuning.
 
     Parameters
     ----------
@@ -144,10 +144,22 @@ def simulated_centres(path):
 
     Returns
     -------
-    centres : array of shape (n_neurons, 2), or None
-        As (x, y) in fractions of the image from its middle, y downwards; None for recordings that are not simulated.
+    population : neurons.Population, or None
+        None for recordings that are not simulated.
     """
     with schema.open_recording(path) as file:
         if schema.text_of(file, "source") != SOURCE:
             return None
-        return Population(OBJECTS, file["spikes_train"].shape[1], int(file.attrs["seed"])).centres
+        return Population(OBJECTS, file["spikes_train"].shape[1], int(file.attrs["seed"]))
+
+
+def simulated_centres(path):
+    """True centres of the receptive fields of simulated recordings.
+
+    Returns
+    -------
+    centres : array of shape (n_neurons, 2), or None
+        As (x, y) in fractions of the image from its middle, y downwards; None for recordings that are not simulated.
+    """
+    population = simulated_population(path)
+    return None if population is None else population.centres
