@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch.nn.functional import pad
 
+from itneurons.networks import centres_of
 from itneurons.recordings.schema import IMAGENET_MEAN, IMAGENET_STD, to_rgb
 
 # how the three channels of natural images go together (Olah et al. 2017, as measured on ImageNet)
@@ -130,6 +131,31 @@ def most_exciting_image(
         stimuli = np.moveaxis((levels - IMAGENET_MEAN) / IMAGENET_STD, -1, 1).astype(np.float32)
         each = neurons.rates(torch.as_tensor(stimuli, device=device))[:, own, chosen].cpu().numpy()
     return PreferredImages(chosen, stimuli, each[members].mean(axis=0), None if judge is None else each[judge], judge)
+
+
+def place_and_size(stimuli):
+    """Where the energy of images lies, and over how much of the image it spreads.
+
+    The energy of a pixel is its squared deviation from the mean of the image, summed over channels.
+
+    Parameters
+    ----------
+    stimuli : array of shape (n_images, 3, height, width)
+
+    Returns
+    -------
+    centres : array of shape (n_images, 2)
+        As (x, y) in fractions of the image from its middle, y downwards.
+    sizes : array of shape (n_images,)
+        Root of the mean squared distance of the energy from its centre, in fractions of the image.
+    """
+    stimuli = np.asarray(stimuli, dtype=np.float64)
+    energy = np.square(stimuli - stimuli.mean(axis=(2, 3), keepdims=True)).sum(axis=1)
+    energy /= energy.sum(axis=(1, 2), keepdims=True)
+    centres = centres_of(energy)
+    rows, columns = ((np.arange(size) + 0.5) / size - 0.5 for size in energy.shape[1:])
+    distances = (columns - centres[:, :1])[:, None, :] ** 2 + (rows - centres[:, 1:])[:, :, None] ** 2
+    return centres, np.sqrt((energy * distances).sum(axis=(1, 2)))
 
 
 def _divided(n_members, members, judge):

@@ -22,6 +22,7 @@ from itneurons.networks import BackboneReadout, CheckpointError
 from itneurons.networks.models import Network
 from itneurons.neuron_model import NeuronModel, load_neurons
 from itneurons.pictures import PictureError, to_stimulus
+from itneurons.preferred import place_and_size
 from itneurons.recordings.schema import normalise
 from itneurons.recordings.simulated.stimuli import render, sample_scenes
 from itneurons.storage.stored import fingerprint
@@ -534,3 +535,14 @@ def test_the_package_is_light_until_neurons_are_asked_for():
     assert itneurons.load_neurons is load_neurons
     with pytest.raises(AttributeError, match="nothing"):
         itneurons.nothing  # noqa: B018
+
+
+def test_place_and_size_are_those_of_a_blob():
+    ticks = (np.arange(60) + 0.5) / 60 - 0.5
+    x, y = np.meshgrid(ticks, ticks)
+    blobs = [np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (4 * s**2)) for cx, cy, s in ((0.1, -0.2, 0.05), (-0.1, 0, 0.1))]
+    noise = np.random.default_rng(0).choice([-1.0, 1.0], (2, 3, 60, 60))
+    centres, sizes = place_and_size(np.stack(blobs)[:, None] * noise)
+    np.testing.assert_allclose(centres, [[0.1, -0.2], [-0.1, 0]], atol=0.02)
+    # a Gaussian in two dimensions
+    np.testing.assert_allclose(sizes, [np.sqrt(2) * 0.05, np.sqrt(2) * 0.1], rtol=0.1)
