@@ -17,9 +17,10 @@ from torch.nn.functional import adaptive_avg_pool2d, interpolate
 from itneurons import attribution, preferred
 from itneurons.device import get_device, has_bfloat16
 from itneurons.features import concatenate_layers, extract_activations, load_backbone
+from itneurons.features.extraction import as_wanted
 from itneurons.networks import CheckpointError, load_checkpoint, predict
 from itneurons.pictures import stimuli_of
-from itneurons.recordings.schema import IMAGE_SIZE, IMAGENET_MEAN, IMAGENET_STD
+from itneurons.recordings.schema import IMAGE_SIZE
 from itneurons.storage.stored import fingerprint
 
 # what the members of one committee have in common
@@ -309,7 +310,7 @@ class NeuronModel:
 
         handles = [self.backbone.get_submodule(layer).register_forward_hook(keep(layer)) for layer in self.layers]
         try:
-            self.backbone(_as_wanted(self.backbone, stimuli).contiguous(memory_format=torch.channels_last))
+            self.backbone(as_wanted(self.backbone, stimuli).contiguous(memory_format=torch.channels_last))
         except _Reached:
             pass
         finally:
@@ -341,20 +342,3 @@ class NeuronModel:
 
 class _Reached(Exception):  # noqa: N818, it is no error
     """The highest layer asked for has been computed."""
-
-
-def _as_wanted(backbone, stimuli):
-    """ImageNet-normalised stimuli, normalised as the network was trained to see them."""
-    statistics = [
-        torch.as_tensor(np.asarray(values, dtype=np.float32), device=stimuli.device)[:, None, None]
-        for values in (
-            IMAGENET_MEAN,
-            IMAGENET_STD,
-            getattr(backbone, "mean", IMAGENET_MEAN),
-            getattr(backbone, "std", IMAGENET_STD),
-        )
-    ]
-    mean, std, wanted_mean, wanted_std = statistics
-    if torch.equal(mean, wanted_mean) and torch.equal(std, wanted_std):
-        return stimuli
-    return (stimuli * std + mean - wanted_mean) / wanted_std

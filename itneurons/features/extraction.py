@@ -111,7 +111,7 @@ def extract_activations(model, stimuli, layers=None, batch_size=16, bfloat16=Non
             batch = torch.as_tensor(np.asarray(stimuli[start : start + batch_size]), dtype=torch.float32)
             batch_output.update(at=slice(start, start + len(batch)), size=len(batch))
             batch = _resized(batch.to(device), getattr(model, "input_size", batch.shape[-1]))
-            batch = _renormalised(batch, *(getattr(model, wish, None) for wish in ("mean", "std")))
+            batch = as_wanted(model, batch)
             with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=bfloat16):
                 model(batch.contiguous(memory_format=torch.channels_last))
             if start == 0:
@@ -202,6 +202,11 @@ def _resized(batch, size):
     if batch.shape[-1] == size:
         return batch
     return interpolate(batch, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+
+
+def as_wanted(model, stimuli):
+    """ImageNet-normalised stimuli as the network wants them normalised; gradients pass through."""
+    return _renormalised(stimuli, *(getattr(model, wish, None) for wish in ("mean", "std")))
 
 
 def _renormalised(batch, mean, std):
