@@ -120,15 +120,10 @@ def principal_components(train, *others, n_components=1000, device="cpu"):
     if train.dtype in (torch.bfloat16, torch.float16):
         # rounding in the products outweighs that of a decomposition in single precision, which is three times as fast
         gram = gram.float()
-    eigenvalues, vectors = (part.double().flip(-1) for part in torch.linalg.eigh(gram))
     # what the rounding of a mean in double precision leaves is no variance
-    if eigenvalues[0] <= 1e-24 * len(train) * mean.double().square().sum():
-        raise ValueError("The features do not vary over the training images: there is no component to find")
-    # what lies below the rounding of the products is no variance
+    least = 1e-24 * float(len(train) * mean.double().square().sum())
     rounding = 1e-6 if train.dtype != torch.float64 else 1e-14
-    rank = int((eigenvalues > rounding * eigenvalues[0]).sum())
-    n_kept = min(rank, len(train) - 1, n_components or rank)
-    vectors, lengths = vectors[:, :n_kept], eigenvalues[:n_kept].sqrt()
+    vectors, lengths = _axes(gram, len(train) - 1, n_components, least, rounding)
     if few:
         scores = [(part.double() - mean).to(device) @ vectors for part in (train, *others)]
     else:
@@ -136,6 +131,49 @@ def principal_components(train, *others, n_components=1000, device="cpu"):
         if others:
             kernel = linear_kernel(torch.cat(others), train, mean=mean, device=device)
             scores += (kernel @ (vectors / lengths)).split([len(other) for other in others])
+    return _signed(scores)
+
+
+def components_of_kernel(kernel, sizes, n_components=1000, rounding=1e-6):
+    """``principal_components`` from inner products between all images, for features that are not kept.
+
+    Parameters
+    ----------
+    kernel : array of shape (n_images, n_images)
+        Inner products of features, centred on the mean of the training images, which stand first.
+    sizes : sequence of int
+        Numbers of training images and of images in each further part.
+    n_components : int or None
+    rounding : float
+        Components with less than this share of the largest variance are rounding.
+
+    Returns
+    -------
+    components : tuple of arrays of shape (n_images, n_components), float32
+
+    Raises
+    ------
+    ValueError
+        If the features do not vary over the training images.
+    """
+    kernel, n_train = torch.as_tensor(kernel), sizes[0]
+    vectors, lengths = _axes(kernel[:n_train, :n_train], n_train - 1, n_components, 0, rounding)
+    scores = [vectors * lengths, *(kernel[n_train:, :n_train] @ (vectors / lengths)).split(list(sizes[1:]))]
+    return _signed(scores)
+
+
+def _axes(gram, most, n_components, least, rounding):
+    """Eigenvectors of a Gram matrix and the roots of their eigenvalues, by falling variance, without rounding."""
+    eigenvalues, vectors = (part.double().flip(-1) for part in torch.linalg.eigh(gram))
+    if eigenvalues[0] <= least:
+        raise ValueError("The features do not vary over the training images: there is no component to find")
+    # what lies below the rounding of the products is no variance
+    rank = int((eigenvalues > rounding * eigenvalues[0]).sum())
+    n_kept = min(rank, most, n_components or rank)
+    return vectors[:, :n_kept], eigenvalues[:n_kept].sqrt()
+
+
+def _signed(scores):
     # a component's sign is arbitrary: the training image that is farthest out lies on the positive side
     signs = scores[0].gather(0, scores[0].abs().argmax(dim=0, keepdim=True)).sign()
     return tuple((score * signs).float().cpu().numpy() for score in scores)

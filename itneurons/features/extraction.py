@@ -2,6 +2,7 @@
 
 import copy
 from collections import Counter, OrderedDict
+from contextlib import suppress
 
 import numpy as np
 import torch
@@ -18,12 +19,8 @@ from itneurons.storage import disk_tensors
 _MEMORY = 2.5e9
 
 
-@torch.inference_mode()
 def extract_activations(model, stimuli, layers=None, batch_size=16, bfloat16=None, device="cpu", memory=_MEMORY):
     """Activations of several layers from one forward pass.
-
-    A hook on each layer copies its output to its place as soon as it is computed, before a ReLU that works in place
-    can overwrite it.
 
     Parameters
     ----------
@@ -60,31 +57,74 @@ def extract_activations(model, stimuli, layers=None, batch_size=16, bfloat16=Non
     if layers is None:
         stated = getattr(model, "layers", None)
         layers = stated if isinstance(stated, tuple) else LAYERS
+    n_images = len(stimuli)
+    if not n_images and np.ndim(stimuli) == 4:
+        # one image tells the shapes
+        one = np.zeros((1, *np.shape(stimuli)[1:]), dtype=np.float32)
+        return {layer: kept[:0] for layer, kept in extract_activations(model, one, layers, 1, bfloat16, device).items()}
+    first, store = {}, {}
+
+    def keep(layer, images, output):
+        if layer in store:
+            store[layer][images].copy_(output)
+            disk_tensors.release(store[layer])
+        else:
+            # the first batch tells the shapes, hence how much there will be to keep
+            first[layer] = output.detach().to("cpu", copy=True)
+
+    def allocate():
+        store.update(_allocate({layer: first.pop(layer) for layer in layers}, n_images, memory))
+
+    show(model, stimuli, layers, keep, batch_size, bfloat16, device, after_first=allocate)
+    return {layer: store[layer] for layer in layers}
+
+
+class _Enough(Exception):  # noqa: N818
+    """The last of the layers has been reached: the rest of the network need not be computed."""
+
+
+@torch.inference_mode()
+def show(model, stimuli, layers, keep, batch_size=16, bfloat16=None, device="cpu", after_first=None, until=None):
+    """Show images to a network, and hand over what layers give as soon as it is computed.
+
+    A hook on each layer does so before a ReLU that works in place can overwrite it.
+
+    Parameters
+    ----------
+    model, stimuli, layers, batch_size, bfloat16, device
+        As for ``extract_activations``.
+    keep : callable
+        Takes a layer, the slice of the images and what the layer gives for them, of shape (n_images, ...); a later
+        layer may overwrite it.
+    after_first : callable, optional
+        Called after the first batch.
+    until : str, optional
+        One of the layers, after which the network need not be computed.
+
+    Raises
+    ------
+    ValueError
+        As ``extract_activations``.
+    """
     unknown = unknown_layers(model, layers)
     if unknown:
         raise ValueError(unknown)
     if np.ndim(stimuli) != 4 or np.shape(stimuli)[1] != 3:
         raise ValueError(f"stimuli have the shape {np.shape(stimuli)}, expected (n_images, 3, height, width)")
     bfloat16 = has_bfloat16(device) if bfloat16 is None else bfloat16
-    n_images = len(stimuli)
-    if not n_images:
-        # one image tells the shapes
-        one = np.zeros((1, *np.shape(stimuli)[1:]), dtype=np.float32)
-        return {layer: kept[:0] for layer, kept in extract_activations(model, one, layers, 1, bfloat16, device).items()}
-    store, batch_output = {}, {}
+    images, reached = slice(0, 0), set()
 
-    def keep(layer):
+    def hand_over(layer):
         def hook(module, inputs, output):
             if layer in unfolded:
                 output = unfolded[layer](*inputs)
             output = one_tensor(output)
-            if output is None or output.dim() < 2 or len(output) != batch_output["size"]:
+            if output is None or output.dim() < 2 or len(output) != images.stop - images.start:
                 raise ValueError(f"The layer {layer} does not give one tensor with a row for each image: leave it out")
-            if layer in store:
-                store[layer][batch_output["at"]].copy_(output)
-            else:
-                # the first batch tells the shapes, hence how much there will be to keep
-                batch_output[layer] = output.detach().to("cpu", copy=True)
+            reached.add(layer)
+            keep(layer, images, output)
+            if layer == until:
+                raise _Enough
 
         return hook
 
@@ -99,7 +139,7 @@ def extract_activations(model, stimuli, layers=None, batch_size=16, bfloat16=Non
                 module.to(torch.bfloat16)
     model.to(memory_format=torch.channels_last)
     modules = dict(model.named_modules())
-    handles = [modules[layer].register_forward_hook(keep(layer)) for layer in layers]
+    handles = [modules[layer].register_forward_hook(hand_over(layer)) for layer in layers]
     # a mean over places differs little between images, by less than bfloat16 can tell in some networks
     handles += [
         modules[layer].register_forward_pre_hook(in_single_precision)
@@ -107,24 +147,25 @@ def extract_activations(model, stimuli, layers=None, batch_size=16, bfloat16=Non
         if _only_averages(modules[layer])
     ]
     try:
-        for start in tqdm(range(0, n_images, batch_size), desc="forward pass", unit="batch", leave=False):
+        for start in tqdm(range(0, len(stimuli), batch_size), desc="forward pass", unit="batch", leave=False):
             batch = torch.as_tensor(np.asarray(stimuli[start : start + batch_size]), dtype=torch.float32)
-            batch_output.update(at=slice(start, start + len(batch)), size=len(batch))
+            images = slice(start, start + len(batch))
             batch = _resized(batch.to(device), getattr(model, "input_size", batch.shape[-1]))
             batch = as_wanted(model, batch)
-            with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=bfloat16):
+            with (
+                suppress(_Enough),
+                torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=bfloat16),
+            ):
                 model(batch.contiguous(memory_format=torch.channels_last))
             if start == 0:
-                missing = [layer for layer in layers if layer not in batch_output]
+                missing = [layer for layer in layers if layer not in reached]
                 if missing:
                     raise ValueError(f"The forward pass does not reach the layer {', '.join(missing)}")
-                store.update(_allocate({layer: batch_output.pop(layer) for layer in layers}, n_images, memory))
-            for kept in store.values():
-                disk_tensors.release(kept)
+                if after_first is not None:
+                    after_first()
     finally:
         for handle in handles:
             handle.remove()
-    return {layer: store[layer] for layer in layers}
 
 
 def concatenate_layers(activations, layers, size=7):

@@ -16,6 +16,7 @@ from torchvision.models import ResNet
 LAYERS = ("conv1", "layer1", "layer2", "layer3", "layer4", "avgpool")
 # of a network without maps, such as a vision transformer, at most this many blocks stand for its stages
 _N_BLOCKS = 6
+_THE_SAME = "gives what"
 # an error names at most so many layers
 _N_NAMED = 60
 
@@ -29,7 +30,7 @@ def one_tensor(output):
     return tensors[0] if len(tensors) == len(others) == 1 else None
 
 
-def layer_shapes(model, input_size=None):
+def layer_shapes(model, input_size=None, distinct=False):
     """What each layer gives for an image, without computing it: a pass on torch's meta device.
 
     Parameters
@@ -38,6 +39,9 @@ def layer_shapes(model, input_size=None):
         In evaluation mode.
     input_size : int, optional
         Height and width of the image; ``model.input_size`` when left out.
+    distinct : bool
+        Leave out layers that pass on what they are given (dropout, flattening), and those that give what the last
+        layer inside them gives.
 
     Returns
     -------
@@ -52,12 +56,28 @@ def layer_shapes(model, input_size=None):
         If the network does not take images of that size.
     """
     size, n_images = input_size or model.input_size, 2
-    shapes, reasons, calls = {}, {}, Counter()
+    shapes, reasons, calls, again = {}, {}, Counter(), {}
+    given, latest = {}, ("", None)
+
+    def note_input(name):
+        def hook(module, inputs):
+            tensor = one_tensor(inputs)
+            given[name] = None if tensor is None else (_content(tensor), tensor._version)
+
+        return hook
 
     def note(name):
         def hook(module, inputs, output):
+            nonlocal latest
             calls[name] += 1
             tensor = one_tensor(output)
+            if tensor is not None:
+                # a ReLU that works in place gives the same memory with other content: its version tells
+                if given[name] == (_content(tensor), tensor._version):
+                    again[name] = None
+                elif latest[0].startswith(f"{name}.") and latest[1] is tensor:
+                    again[name] = latest[0]
+                latest = name, tensor
             if tensor is None:
                 reasons[name] = "gives several tensors, or none"
             elif tensor.dim() < 2 or len(tensor) != n_images:
@@ -69,6 +89,7 @@ def layer_shapes(model, input_size=None):
 
     named = {name: module for name, module in model.named_modules() if name}
     handles = [module.register_forward_hook(note(name)) for name, module in named.items()]
+    handles += [module.register_forward_pre_hook(note_input(name)) for name, module in named.items()]
     try:
         with torch.no_grad():
             try:
@@ -77,7 +98,7 @@ def layer_shapes(model, input_size=None):
                 torch.func.functional_call(model, shadow, torch.zeros(n_images, 3, size, size, device="meta"))
             except Exception:
                 # a network that looks at numbers on its way needs real ones
-                shapes.clear(), reasons.clear(), calls.clear()
+                shapes.clear(), reasons.clear(), calls.clear(), again.clear()
                 where = next(iter(state.values()), torch.zeros(())).device
                 model(torch.zeros(n_images, 3, size, size, device=where))
     except Exception as error:
@@ -90,7 +111,16 @@ def layer_shapes(model, input_size=None):
             handle.remove()
     reasons |= {name: f"is used {n} times for an image" for name, n in calls.items() if n > 1}
     reasons |= {name: "is not reached by the forward pass" for name in named if not calls[name]}
+    for name, inside in again.items() if distinct else ():
+        # inner layers first: what gives the same as one that cannot serve stands for it
+        if name not in reasons and (inside is None or inside not in reasons or reasons[inside].startswith(_THE_SAME)):
+            reasons[name] = "passes on what it is given" if inside is None else f"{_THE_SAME} {inside} gives"
     return {name: shape for name, shape in shapes.items() if name not in reasons}, reasons
+
+
+def _content(tensor):
+    """What tells whether two tensors hold the same: their place in memory and their number of values."""
+    return tensor.untyped_storage()._cdata, tensor.numel()
 
 
 def stage_layers(model):
