@@ -54,4 +54,4 @@ bench: .venv/.installed-dev
 
 clean:
 	find Activations Activations_RND -type f ! -name README.md -delete
-	rm -rf Models runs figures/predictions
+	rm -rf Models Scores runs figures/predictions

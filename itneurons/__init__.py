@@ -9,4 +9,8 @@ def __getattr__(name):
         from itneurons.neuron_model import load_neurons
 
         return load_neurons
+    if name == "score":
+        from itneurons.scoring.network import score
+
+        return score
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

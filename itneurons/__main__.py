@@ -1,4 +1,4 @@
-"""The command ``itneurons``: get recordings, run the notebooks, show pictures to neurons."""
+"""The command ``itneurons``: get recordings, run the notebooks, score networks, show pictures to neurons."""
 
 import argparse
 import sys
@@ -7,6 +7,7 @@ import warnings
 from itneurons import notebooks
 from itneurons.recordings.schema import RecordingError
 from itneurons.recordings.sources import SOURCES, load_source
+from itneurons.scoring import command as scoring
 from itneurons.storage.files import written_whole
 
 
@@ -91,6 +92,11 @@ def _predict(given, rest):
 COMMANDS = {
     "get": (_add_get, _get, "get a recording, whatever the source"),
     "run": (notebooks.add_arguments, lambda given, rest: notebooks.run(given), "execute the notebooks top to bottom"),
+    "score": (
+        scoring.add_arguments,
+        lambda given, rest: scoring.run(given),
+        "how well the layers of networks predict neurons",
+    ),
     "predict": (_add_predict, _predict, "firing rates that pictures would evoke"),
 }
 

@@ -1,6 +1,7 @@
 """The figures of the course: every function draws one figure and returns it; ``save`` writes it."""
 
 from itneurons.plots.learning import learning_curves, penalty_curve, search
+from itneurons.plots.networks import leaderboard, score_profile
 from itneurons.plots.pictures import (
     attributions,
     contact_sheet,
@@ -42,6 +43,7 @@ __all__ = [
     "fields",
     "layer_contributions",
     "layer_profile",
+    "leaderboard",
     "learning_curves",
     "measured_against_predicted",
     "model_comparison",
@@ -52,6 +54,7 @@ __all__ = [
     "population",
     "save",
     "score",
+    "score_profile",
     "search",
     "similarities",
     "stimuli_by_category",

@@ -117,9 +117,11 @@ def layer_kernels(
             if len(part):
                 store.offset = offset
                 layers = [layer for layer, _, _ in group]
-                show(model, part, layers, store.keep, _batch_size(n_features, layers), bfloat16, device, None, layers[-1])
+                show(
+                    model, part, layers, store.keep, _batch_size(n_features, layers), bfloat16, device, None, layers[-1]
+                )
         shared = (time.perf_counter() - start) / len(group)
-        for layer, first, last in group:
+        for layer, _, last in group:
             start = time.perf_counter()
             if not isinstance(found.get(layer), ValueError):
                 kernel = found.setdefault(

@@ -1,0 +1,177 @@
+"""From a layer's kernel to its scores."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from itneurons.evaluation.brainscore import pls_correlations
+from itneurons.evaluation.ensemble import mean_score
+from itneurons.evaluation.metrics import Interval, noise_ceiling, summarise
+from itneurons.evaluation.representation import correlation_distances, dissimilarity_correlation, linear_cka
+from itneurons.features.components import components_of_kernel
+from itneurons.recordings.load import load_it_data, load_test_rates, load_trials, object_categories, source_of
+from itneurons.regression.ridge import fit_ridge
+from itneurons.storage.stored import fingerprint
+
+METRICS = ("ridge", "pls", "rsa")
+
+
+@dataclass
+class Recording:
+    """All that scores need of a recording; of the splits ``train``, ``val`` and ``test`` those whose rates are known.
+
+    Attributes
+    ----------
+    path : Path
+    source : str
+    stimuli : list of arrays of shape (n_images, 3, height, width)
+        Of all three splits.
+    objects : dict of str to list of str
+    rates : dict of str to array of shape (n_images, n_neurons)
+    ceilings : dict of str to array of shape (n_neurons,)
+        Of validation and test, where single trials are known.
+    consistency : float or None
+        The median over neurons of the reliability, by which Brain-Score's number is divided.
+    """
+
+    path: Path
+    source: str
+    stimuli: list
+    objects: dict
+    rates: dict
+    ceilings: dict
+    consistency: float | None
+
+    @property
+    def made_of(self):
+        """What its scores depend on, beside the stimuli."""
+        return {"rates": fingerprint(*self.rates.values())}
+
+
+def read_recording(path, seed=0):
+    """A recording with its noise ceilings.
+
+    Parameters
+    ----------
+    path : str or Path
+        The HDF5 file, or the folder that holds it.
+    seed : int
+        Of the split halves.
+
+    Returns
+    -------
+    recording : Recording
+    """
+    data = load_it_data(path)
+    rates = {"train": data.spikes_train, "val": data.spikes_val, "test": load_test_rates(path)}
+    rates = {split: values for split, values in rates.items() if values is not None and len(values)}
+    trials = {split: load_trials(path, split) for split in ("val", "test") if split in rates}
+    trials = {split: values for split, values in trials.items() if values is not None}
+    ceilings = {split: noise_ceiling(values, seed=seed) for split, values in trials.items()}
+    consistency = None
+    if trials:
+        # of all images whose trials are known
+        n_trials = max(map(len, trials.values()))
+        padded = [np.pad(t, ((0, n_trials - len(t)), (0, 0), (0, 0)), constant_values=np.nan) for t in trials.values()]
+        consistency = float(np.nanmedian(noise_ceiling(np.concatenate(padded, axis=1), seed=seed)))
+    return Recording(
+        path=Path(path),
+        source=source_of(path),
+        stimuli=[data.stimulus_train, data.stimulus_val, data.stimulus_test],
+        objects={"train": data.objects_train, "val": data.objects_val, "test": data.objects_test},
+        rates=rates,
+        ceilings=ceilings,
+        consistency=consistency,
+    )
+
+
+def score_layer(kernel, recording, metrics=METRICS, n_components=1000, seed=0):
+    """The scores of a layer.
+
+    Parameters
+    ----------
+    kernel : LayerKernel
+        Over the images of all splits.
+    recording : Recording
+    metrics : sequence of {"ridge", "pls", "rsa"}
+    n_components : int
+        Principal components of the layer for ridge regression and partial least squares.
+    seed : int
+        Of the folds.
+
+    Returns
+    -------
+    scores : dict of (str, str) to Interval
+        By metric and split. ``explained_variance`` on ``held_out`` folds of the training images is what layers are
+        chosen by.
+    predictions : dict of str to array of shape (n_images, n_neurons)
+        Of ridge regression, for ``held_out``, ``val`` and ``test``.
+
+    Raises
+    ------
+    ValueError
+        If the layer does not vary over the training images.
+    """
+    sizes = [len(stimuli) for stimuli in recording.stimuli]
+    components = components_of_kernel(kernel.centred, sizes, n_components)
+    scores, predictions = {}, {}
+    if "ridge" in metrics:
+        scores, predictions = _ridge(components, recording, seed)
+    if "pls" in metrics:
+        scores |= _pls(components, recording)
+    if "rsa" in metrics:
+        scores |= _similarity(kernel, recording, sizes)
+    return scores, predictions
+
+
+def _ridge(components, recording, seed):
+    """One penalty a neuron, chosen on held-out folds."""
+    rates = recording.rates
+    ridge = fit_ridge(components[0], rates["train"], object_categories(recording.objects["train"]), seed=seed)
+    held_out = mean_score(rates["train"], ridge.held_out_predictions)
+    scores = {("explained_variance", "held_out"): Interval(held_out, np.nan, np.nan)}
+    predictions = {"held_out": ridge.held_out_predictions}
+    for split, features in zip(("val", "test"), components[1:]):
+        predictions[split] = ridge.predict(features)
+        if split in rates:
+            summary = summarise(rates[split], predictions[split], recording.ceilings.get(split), seed=seed)
+            scores["explained_variance", split] = summary.explained_variance
+            scores["correlation", split] = summary.correlation
+            if summary.fraction is not None:
+                scores["fraction_of_ceiling", split] = summary.fraction
+    return scores, predictions
+
+
+def _pls(components, recording):
+    """Brain-Score's number, over all images whose rates are known; the interval is over its ten splits."""
+    splits = list(recording.rates)
+    features = np.concatenate(components[: len(splits)])
+    objects = [name for split in splits for name in recording.objects[split]]
+    if len(set(objects)) < 2:
+        # without objects to keep in proportion all images are alike
+        objects = ["image"] * len(objects)
+    r = pls_correlations(features, np.concatenate(list(recording.rates.values())), objects)
+    mean, error = float(r.mean()), float(r.std(ddof=1) / np.sqrt(len(r)))
+    ends = Interval(mean, mean - 1.96 * error, mean + 1.96 * error)
+    scores = {("pls_correlation", "all"): ends}
+    if recording.consistency:
+        scores["brainscore_pls", "all"] = Interval(*(np.sign(end) * end**2 / recording.consistency for end in ends))
+    return scores
+
+
+def _similarity(kernel, recording, sizes):
+    """Linear CKA and the correlation of dissimilarity matrices, on images that nothing was fitted to."""
+    scores, distances = {}, kernel.correlation_distances()
+    bounds = np.cumsum([0, *sizes])
+    for split, first, last in zip(("val", "test"), bounds[1:-1], bounds[2:]):
+        if split in recording.rates:
+            rates = np.asarray(recording.rates[split], dtype=np.float64)
+            of_layer = slice(first, last), slice(first, last)
+            centred = rates - rates.mean(axis=0)
+            try:
+                scores["cka", split] = linear_cka(kernel.centred[of_layer], centred @ centred.T)
+                scores["rsa", split] = dissimilarity_correlation(distances[of_layer], correlation_distances(rates))
+            except ValueError as reason:
+                print(f"no similarity on the {split} images: {reason}")
+    return scores
