@@ -267,6 +267,9 @@ def _only_averages(module):
 def _allocate(first, n_images, memory):
     """Room for all images in the type of the first batch, with that batch in its place."""
     needed = sum(output[0].numel() * output.element_size() for output in first.values()) * n_images
+    if needed > memory:
+        # of all layers together, before any of them is computed
+        disk_tensors.check_room(needed)
     store = {}
     for layer, output in first.items():
         # laid out as it comes, with the channels of a place side by side: copied straight through

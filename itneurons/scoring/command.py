@@ -88,7 +88,8 @@ def run(given):
         for network in given.networks:
             try:
                 score_one(network, path, options)
-            except (ValueError, OSError) as reason:
+            except Exception as reason:
+                # a network of one's own may fail in any way
                 failed[network] = str(reason)
                 print(f"{network} is left out: {reason}", flush=True)
     if failed:

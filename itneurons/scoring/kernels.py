@@ -194,12 +194,15 @@ class _Store:
         disk_tensors.release(self.features[layer])
 
     def _allocate(self, layer, width, output):
-        all_of_them = sum(last - first for first, last in self.group.values()) * self.n_images * output.element_size()
+        needed = sum(last - first for first, last in self.group.values()) * self.n_images * output.element_size()
         shape = self.n_images, width
-        if all_of_them <= _MEMORY:
+        if needed <= _MEMORY:
             self.features[layer] = torch.empty(shape, dtype=output.dtype)
-        else:
-            self.features[layer] = disk_tensors.allocate(shape, output.dtype)
+            return
+        if not self.features:
+            # of all layers of the group together
+            disk_tensors.check_room(needed)
+        self.features[layer] = disk_tensors.allocate(shape, output.dtype)
 
 
 def _add(kernel, features, n_train, device):

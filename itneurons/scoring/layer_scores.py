@@ -148,8 +148,9 @@ def _pls(components, recording):
     splits = list(recording.rates)
     features = np.concatenate(components[: len(splits)])
     objects = [name for split in splits for name in recording.objects[split]]
-    if len(set(objects)) < 2:
-        # without objects to keep in proportion all images are alike
+    counts = np.unique(objects, return_counts=True)[1]
+    if min(counts) < 2 or len(counts) > len(objects) // 10:
+        # too few images of an object to keep its share in every split
         objects = ["image"] * len(objects)
     r = pls_correlations(features, np.concatenate(list(recording.rates.values())), objects)
     mean, error = float(r.mean()), float(r.std(ddof=1) / np.sqrt(len(r)))

@@ -108,10 +108,7 @@ def score(
     else:
         model, label = load_backbone(network, pretrained, seed, checkpoint), name_of(network, pretrained, checkpoint)
     shapes, reasons = choose_layers(model, layers, tokens)
-    for layer, reason in reasons.items():
-        # what lies inside or around a layer that is scored need not be named
-        if reason.startswith(("gives several", "gives (")) or layers not in ("all",):
-            print(f"{label}: {layer} is left out: it {reason}")
+    _say_what_is_left_out(label, reasons)
     made_of = what_components_are_made_of(model, recording.stimuli, n_components) | recording.made_of
     made_of |= {"tokens": tokens, "seed": seed, "metrics": sorted(metrics), "scoring": _VERSION}
     made_of |= {"projections": n_projections or 0}
@@ -143,6 +140,17 @@ def score(
     if not found:
         raise ValueError(f"No layer of {label} can be scored: {next(iter(reasons.values()), 'there is none')}")
     return _frame(label, recording, shapes, found, reasons, model, n_projections)
+
+
+def _say_what_is_left_out(label, reasons, n_named=6):
+    """A line for each reason."""
+    layers = {}
+    for layer, reason in reasons.items():
+        again = reason.startswith("gives what ")
+        layers.setdefault("gives what a layer inside it gives" if again else reason, []).append(layer)
+    for reason, names in layers.items():
+        more = f" and {len(names) - n_named} more" if len(names) > n_named else ""
+        print(f"{label}: left out is what {reason}: {', '.join(names[:n_named])}{more}")
 
 
 def name_of(network, pretrained=True, checkpoint=None):

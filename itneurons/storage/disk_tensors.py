@@ -6,7 +6,6 @@ import mmap
 import os
 import shutil
 import tempfile
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -33,17 +32,28 @@ def allocate(shape, dtype):
     """
     n_values = int(np.prod(shape))
     n_bytes = n_values * dtype.itemsize
+    check_room(n_bytes)
     with tempfile.NamedTemporaryFile(prefix="activations-") as file:
-        if (free := shutil.disk_usage(file.name).free) < n_bytes:
-            raise OSError(
-                errno.ENOSPC,
-                f"The disk is full: the activations need {megabytes(n_bytes)} for a while, {megabytes(free)} are free "
-                f"in {Path(file.name).parent}; set TMPDIR to another folder, or extract fewer layers at once",
-            )
         if hasattr(os, "posix_fallocate"):
             # room of its own: writing is faster, and a disk that others fill meanwhile cannot break it off
             os.posix_fallocate(file.fileno(), 0, n_bytes)
         return torch.from_file(file.name, shared=True, size=n_values, dtype=dtype).reshape(shape)
+
+
+def check_room(n_bytes):
+    """Check that the disk for temporary files has room for all that will be put there.
+
+    Raises
+    ------
+    OSError
+        If it has not; the message says how much is needed and how much is free.
+    """
+    if (free := shutil.disk_usage(tempfile.gettempdir()).free) < n_bytes:
+        raise OSError(
+            errno.ENOSPC,
+            f"The disk is full: the activations need {megabytes(n_bytes)} for a while, {megabytes(free)} are free "
+            f"in {tempfile.gettempdir()}; set TMPDIR to another folder, or extract fewer layers at once",
+        )
 
 
 def release(tensor):
