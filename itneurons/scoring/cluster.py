@@ -38,8 +38,14 @@ def score_on_cluster(networks, path, options, address, retries=3):
         from distributed import Client, as_completed
     except ImportError as error:
         raise OSError("A cluster needs Dask: pip install 'itneurons[cluster]'") from error
+    try:
+        client = Client(address)
+    except OSError as error:
+        raise OSError(
+            f"no Dask scheduler answers at {address} ({error}): start one with the command dask scheduler"
+        ) from error
     failed = {}
-    with Client(address) as client:
+    with client:
         # a network a worker at a time: each takes all the memory that it may
         futures = {
             client.submit(
