@@ -2,6 +2,8 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
 
 from itneurons.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, WIDTH
 
@@ -72,7 +74,7 @@ def leaderboard(board):
     )
     score = f"explained_variance_{split}"
     board = board.sort_values(score, ascending=False).reset_index(drop=True)
-    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 4), sharey=True)
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.8 + 0.1 * len(board)), sharey=True)
     trained = ~board["network"].str.endswith(", random")
     for axis, column, label in zip(axes, ("parameters", "seconds"), ("parameters", "time for all layers scored (s)")):
         for chosen, colour, marker, name in (
@@ -88,8 +90,12 @@ def leaderboard(board):
         for number, row in board.iterrows():
             axis.annotate(str(number + 1), (row[column], row[score]), (4, 4), textcoords="offset points", fontsize=8)
         axis.set(xscale="log", xlabel=label)
+        axis.xaxis.set_minor_formatter(NullFormatter())
     axes[0].set_ylabel(f"explained variance of the best layer,\n{'test' if split == 'test' else 'validation'} images")
     axes[0].legend(fontsize=8)
-    names = [f"{number + 1} {row['network']} ({row['layer']})" for number, row in board.iterrows()]
-    figure.text(1.01, 0.97, "\n".join(names), fontsize=8, va="top")
+    handles = [
+        Line2D([], [], color="black", linestyle="", marker=f"${number + 1}$", markersize=7) for number in board.index
+    ]
+    names = [f"{network} ({layer})" for network, layer in zip(board["network"], board["layer"])]
+    figure.legend(handles, names, fontsize=8, loc="outside lower center", ncols=2)
     return figure
