@@ -1,6 +1,6 @@
 """Predicting the firing rates of neurons in macaque visual cortex: recordings, features, predictions, honest scores."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 
 def __getattr__(name):
