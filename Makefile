@@ -15,7 +15,7 @@ BIN := .venv/bin
 LOWER := .venv-lower
 SETTINGS := $(if $(BACKBONE),--set BACKBONE=$(BACKBONE)) $(foreach setting,$(SET),--set '$(setting)')
 # they run whole notebooks, or measure the memory and the speed of the newest versions
-SLOW := notebooks faults full_size benchmarks
+SLOW := notebooks faults full_size benchmarks browser cluster
 
 .PHONY: run test lower bench lint install clean
 
@@ -36,7 +36,7 @@ run: .venv/.installed
 	$(BIN)/itneurons run --data $(DATA) $(SETTINGS)
 
 test: .venv/.installed-dev lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .
@@ -47,7 +47,7 @@ lower:
 	$(PYTHON) -m venv --clear $(LOWER)
 	sed 's/>=/==/' requirements.txt > $(LOWER)/requirements.txt
 	$(LOWER)/bin/python -m pip install --constraint $(LOWER)/requirements.txt -r requirements-dev.txt
-	$(LOWER)/bin/python -m pytest $(SLOW:%=--ignore tests/test_%.py)
+	$(LOWER)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup $(SLOW:%=--ignore tests/test_%.py)
 
 bench: .venv/.installed-dev
 	$(BIN)/python -m benchmarks $(if $(FULL),--full)

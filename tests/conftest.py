@@ -1,5 +1,6 @@
 """What the tests share: one small made-up recording, figures that never open a window."""
 
+import os
 import subprocess
 
 import matplotlib
@@ -15,6 +16,15 @@ matplotlib.use("Agg")
 # for problems this small threads cost more than they bring, above all where the cores are shared
 threadpool_limits(1)
 torch.set_num_threads(1)
+os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def pytest_collection_modifyitems(config, items):
+    """Where several processes share the tests, those of a file stay together, and those that share a finished run."""
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            group = "notebooks" if "finished_run" in item.fixturenames else item.module.__name__
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
