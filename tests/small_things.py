@@ -34,7 +34,7 @@ class Things:
     activity : dict of the datasets of THINGS_normMUA.mat
     """
 
-    def __init__(self, objects=OBJECTS, n_each=5, n_test=6, n_trials=6, size=48, noise=0.5):
+    def __init__(self, objects=OBJECTS, n_each=5, n_test=6, n_trials=8, size=48, noise=0.5):
         rng = np.random.default_rng(5)
         files = [f"{name}/{name}_{number:02d}b.jpg" for name in objects for number in range(1, n_each + 2)]
         # the last picture of some objects is a test image

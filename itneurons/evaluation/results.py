@@ -226,7 +226,7 @@ def ceiling_of(path, split="val", seed=0):
             once = np.nanmedian(ceiling_of_one_trial(noise_ceiling(trials, seed=seed), len(trials)))
             print(
                 "Where images were shown once, the noise of that presentation stays unexplained. A perfect model would "
-                f"explain about {once:.2f} of its variance: median neuron, from {len(trials)} trials of the {other} images."
+                f"explain about {once:.2f} of its variance (median neuron, by {len(trials)} trials of {other} images)"
             )
     return None
 

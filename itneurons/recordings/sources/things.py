@@ -321,15 +321,15 @@ def split_by_object(train, test, val_fraction=VAL_FRACTION, n_train=None, seed=0
     order = np.random.default_rng(seed).permutation(len(concepts))
     order = order[np.argsort(~np.isin(concepts[order], test), kind="stable")]
     rank = np.argsort(order)[of_image]
-    share = 1 if n_train is None else min(1, n_train / (1 - val_fraction) / len(train))
+    # as much less for validation
+    share = 1 if n_train is None else min(1, n_train / len(train) / max(1 - val_fraction, 0.01))
     n_val = max(1, round(val_fraction * share * len(concepts)))
     val, rest = np.flatnonzero(rank < n_val), np.flatnonzero(rank >= n_val)
-    if n_train is not None:
-        # from the other end, away from the objects of the test images
-        rest = np.sort(rest[np.argsort(-rank[rest], kind="stable")][:n_train])
+    # from the other end, away from the objects of the test images
+    rest = np.sort(rest[np.argsort(-rank[rest], kind="stable")][:n_train])
     if not 0 < val_fraction < 1 or not len(rest):
         raise RecordingError(
-            f"Of {len(train):,} images of {len(concepts):,} objects, {len(rest):,} for training and {len(val):,} for "
-            f"validation leave one of them empty; val_fraction is {val_fraction:g} and n_train {n_train}"
+            f"val_fraction {val_fraction:g} and n_train {n_train} leave {len(rest):,} of {len(train):,} images for "
+            f"training and {len(val):,} for validation. Give a fraction between 0 and 1"
         )
     return {"train": rest, "val": val}
