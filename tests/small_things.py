@@ -17,7 +17,15 @@ OBJECTS = (
     "aardvark", "airplane", "apple", "bat1", "camera_lens", "camera1", "car", "hot_chocolate", "hot-air_balloon",
     "ice_cream", "t-shirt", "zucchini",
 )  # fmt: skip
-CATEGORIES = {"aardvark": "animal", "apple": "fruit", "ice_cream": "dessert", "t-shirt": "clothing", "zucchini": "food"}
+CATEGORIES = {
+    "aardvark": "animal",
+    "apple": "fruit",
+    "camera1": "electronic device",
+    "hot_chocolate": "drink",
+    "ice_cream": "dessert",
+    "t-shirt": "clothing",
+    "zucchini": "food",
+}
 # of monkey F; what is not listed recorded nothing
 RELIABLE = {"V1": range(0, 4), "IT": range(512, 520), "V4": range(832, 837)}
 UNRELIABLE = range(520, 523)
@@ -174,7 +182,7 @@ def encrypted(data, password):
     return bytes(found)
 
 
-def publish(server, files):
+def publish_things(server, files):
     """Put the two files of monkey F on the server."""
     for kind, remote in REMOTE.items():
         server.files[f"/{remote}"] = files[kind]

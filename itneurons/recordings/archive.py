@@ -125,6 +125,7 @@ class ImageArchive(Pictures):
     ----------
     names : list of str
         Names of the files, in alphabetical order.
+    encrypted : bool
 
     Raises
     ------
@@ -174,6 +175,7 @@ class ImageArchive(Pictures):
     def _check_password(self):
         """Read one encrypted entry to its end: a wrong password passes zipfile's own check now and then."""
         encrypted = [entry for entry in self._entries.values() if self._archive.getinfo(entry).flag_bits & _ENCRYPTED]
+        self.encrypted = bool(encrypted)
         if not encrypted:
             return
         if self._archive.getinfo(encrypted[0]).compress_type == _AES:

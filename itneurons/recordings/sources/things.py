@@ -46,7 +46,7 @@ WHERE_PICTURES_ARE = (
     "The monkeys saw pictures of the THINGS database, which its licence allows for research and teaching that is not "
     "commercial, and does not allow anyone to hand on. Read it at https://osf.io/jum2f, get images_THINGS.zip there "
     "(about 5 GB; its password is in password_images.txt), and give the archive with --images and --password, or the "
-    f"folder that it unpacks to ({PICTURES}/aardvark/aardvark_01b.jpg and so on), which is read faster"
+    f"folder that it unpacks to ({PICTURES}/aardvark/aardvark_01b.jpg and so on), which is read much faster"
 )
 
 
@@ -155,8 +155,7 @@ def make(
                 _check_settings(path, settings)
         else:
             with _pictures(images, password) as pictures:
-                files = _files(path.parent, monkey, url or URL, source_folder)
-                order, activity = _read(files, ELECTRODES[monkey][area], fetched=source_folder is None)
+                order, activity = _recorded(path.parent, monkey, ELECTRODES[monkey][area], url or URL, source_folder)
                 kept = reliable_electrodes(activity, reliability)
                 objects = {part: [name.partition("/")[0] for name in names] for part, names in order.items()}
                 splits = split_by_object(objects["train"], objects["test"], val_fraction, n_train, seed)
@@ -194,43 +193,43 @@ def _pictures(images, password):
         return ImageFolder(folder)
     if not path.exists():
         raise fetch.SourceError(f"There is nothing at {path}. {WHERE_PICTURES_ARE}")
-    return ImageArchive(path, below=PICTURES, password=password)
+    archive = ImageArchive(path, below=PICTURES, password=password)
+    if archive.encrypted:
+        print(
+            f"Python decrypts about a megabyte a second: unpack {path.name}, and give the folder, if you want all of it"
+        )
+    return archive
 
 
-def _files(folder, monkey, url, source_folder):
-    """The two files of a monkey, found or fetched."""
-    files = {}
-    for kind, (remote, local) in FILES.items():
-        remote = remote.format(monkey)
+def _recorded(folder, monkey, electrodes, url, source_folder):
+    """Paths of the pictures, and activity; files that were fetched and do not hold them are removed."""
+    fetched = []
+
+    def file(kind):
+        remote, local = FILES[kind][0].format(monkey), FILES[kind][1]
         if source_folder is not None:
-            candidates = [Path(source_folder) / remote, Path(source_folder) / local]
-            found = [candidate for candidate in candidates if candidate.exists()]
+            found = [place for place in (Path(source_folder) / remote, Path(source_folder) / local) if place.exists()]
             if not found:
                 raise fetch.SourceError(
                     f"{source_folder} holds neither {remote} nor {local}. Choose another folder, or leave it out to "
                     "fetch the file"
                 )
-            files[kind] = found[0]
-            continue
-        files[kind] = folder / DOWNLOADS / remote
+            return found[0]
+        place = folder / DOWNLOADS / remote
         # another area of the same monkey needs the same files
-        with fetch.one_at_a_time(files[kind]):
-            if not files[kind].exists():
-                fetch.download(f"{url.rstrip('/')}/{remote}", files[kind])
-    return files
+        with fetch.one_at_a_time(place):
+            if not place.exists():
+                fetch.download(f"{url.rstrip('/')}/{remote}", place)
+        fetched.append(place)
+        return place
 
-
-def _read(files, electrodes, fetched):
-    """Paths of the pictures, and activity; files that were fetched and do not hold them are removed."""
-    doubted = [files["order"]]
     try:
-        order = read_order(files["order"])
+        order = read_order(file("order"))
         # where the two do not agree, either may be the wrong one
-        doubted.append(files["activity"])
-        return order, read_activity(files["activity"], electrodes, len(order["train"]), len(order["test"]))
+        return order, read_activity(file("activity"), electrodes, len(order["train"]), len(order["test"]))
     except RecordingError:
-        for file in doubted if fetched else []:
-            file.unlink()
+        for place in fetched:
+            place.unlink()
         raise
 
 
