@@ -26,8 +26,8 @@ CATEGORIES = {
     "t-shirt": "clothing",
     "zucchini": "food",
 }
-# of monkey F; what is not listed recorded nothing
-RELIABLE = {"V1": range(0, 4), "IT": range(512, 520), "V4": range(832, 837)}
+# of monkey F, the first and last of each area among them; what is not listed recorded nothing
+RELIABLE = {"V1": [0, 1, 511], "IT": [*range(512, 519), 831], "V4": [832, 833, 900, 1023]}
 UNRELIABLE = range(520, 523)
 REMOTE = {"order": "monkeyF/_logs/things_imgs.mat", "activity": "monkeyF/THINGS_normMUA.mat"}
 

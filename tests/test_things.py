@@ -104,7 +104,7 @@ def test_each_image_has_the_activity_that_it_evoked(make, look_alike, capsys):
         assert "trials_val" not in file
         assert schema.text_of(file, "source") == "things monkey F, IT"
         assert "Papale" in schema.text_of(file, "citation")
-        assert schema.text_of(file, "unit") == "normalised MUA"
+        assert schema.text_of(file, "unit") == "SD of MUA"
     together = [name for images in found.values() for _, name in images]
     assert sorted(together) == sorted(look_alike.pictures)
     said = capsys.readouterr().out

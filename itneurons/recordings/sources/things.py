@@ -35,7 +35,8 @@ ELECTRODES = {
     "N": {"V1": slice(0, 512), "V4": slice(512, 768), "IT": slice(768, 1024)},
 }
 PICTURES = "object_images"
-UNIT = "normalised MUA"
+# what is normalised by the mean and the standard deviation of the test presentations of a day
+UNIT = "SD of MUA"
 RELIABILITY = 0.3
 VAL_FRACTION = 0.1
 SHOWN_ONCE = (
