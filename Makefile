@@ -3,7 +3,7 @@
 # make lower   the tests, on the oldest versions that requirements.txt allows
 # make bench   speed, side by side with the usual way (FULL=1 for full size)
 #
-# make run DATA=simulated|course|brainscore|v4 chooses the recordings. SET="NAME=VALUE ..." changes settings of the
+# make run DATA=simulated|course|brainscore|v4|things chooses the recordings. SET="NAME=VALUE ..." changes settings of the
 # notebooks; BACKBONE=name is short for one of them. With settings other than the defaults, everything goes to runs/DATA/.
 
 PYTHON ?= python3

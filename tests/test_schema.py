@@ -210,6 +210,22 @@ def test_negative_rates_missing_trials_and_images_without_names_are_fine(tmp_pat
     assert np.isnan(utils.load_trials(path, "val")).sum() == content["trials"]["val"][2:, ::2].size
 
 
+def test_categories_that_the_names_do_not_tell(tmp_path):
+    content = made_up()
+    content["objects"] = {split: [f"thing{index % 7}" for index in range(n)] for split, n in SIZES.items()}
+    path = tmp_path / "recording.h5"
+    with pytest.raises(RecordingError, match=r"object_train\[0\]: .*'thing0'"):
+        utils.load_it_data(schema.write(path, **content))
+    of = {f"thing{number}": "tool" if number < 4 else "" for number in range(7)}
+    content["categories"] = {split: [of[name] for name in names] for split, names in content["objects"].items()}
+    objects = utils.load_it_data(schema.write(path, **content)).objects_val
+    assert objects == content["objects"]["val"]
+    assert utils.object_categories(objects, path).tolist() == content["categories"]["val"]
+    damaged = changed(path, tmp_path / "damaged.h5", replaced("category_val", lambda x: x[:-1]))
+    with pytest.raises(RecordingError, match=r"category_val has the shape \(23,\), expected \(24,\)"):
+        utils.load_it_data(damaged)
+
+
 @pytest.mark.parametrize("with_rates", [True, False])
 def test_the_test_split_may_be_empty(tmp_path, with_rates):
     content = made_up(sizes={"train": 20, "val": 5, "test": 0}, image_size=schema.IMAGE_SIZE)

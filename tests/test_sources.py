@@ -1,4 +1,4 @@
-"""The three sources of real recordings, end to end against a server on loopback."""
+"""The sources of real recordings, end to end against a server on loopback."""
 
 import hashlib
 import io
@@ -21,7 +21,7 @@ from itneurons.__main__ import main
 from itneurons.recordings import fetch, schema
 from itneurons.recordings.archive import ImageArchive
 from itneurons.recordings.schema import RecordingError
-from itneurons.recordings.sources import brainscore, course, v4
+from itneurons.recordings.sources import brainscore, course, things, v4
 from tests.servers import HTML, Served, running
 from tests.small_sources import (
     NAMES,
@@ -35,6 +35,7 @@ from tests.small_sources import (
     saved,
     v4_files,
 )
+from tests.small_things import Things, publish_things
 
 SIZE = 32
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "recordings" / "v4"
@@ -64,7 +65,7 @@ class Case(NamedTuple):
     """The contents of what it fetches."""
 
 
-@pytest.fixture(params=["course", "brainscore", "v4"])
+@pytest.fixture(params=["course", "brainscore", "v4", "things"])
 def case(request, server, monkeypatch, tmp_path):
     if request.param == "course":
         server.files["/IT_data.h5"] = course_file(tmp_path)
@@ -72,6 +73,11 @@ def case(request, server, monkeypatch, tmp_path):
     elif request.param == "brainscore":
         publish(server, monkeypatch, release(tmp_path)[0])
         make, file = lambda folder: brainscore.make(folder, url=server.url, image_size=SIZE), "IT_data.h5"
+    elif request.param == "things":
+        look_alike = Things()
+        publish_things(server, look_alike.files())
+        options = {"images": look_alike.folder(tmp_path / "pictures"), "url": server.url, "image_size": SIZE}
+        make, file = lambda folder: things.make(folder, **options), "IT_data_things_F.h5"
     else:
         publish_v4(server, v4_files()[0])
         make, file = lambda folder: v4.make(folder, url=server.url, image_size=SIZE), "V4_data_201025.h5"
@@ -81,7 +87,7 @@ def case(request, server, monkeypatch, tmp_path):
 def assert_nothing_half_made(folder, case):
     """No recording is there, and what lies at the place of a download is whole."""
     assert not list(folder.glob("*.h5"))
-    places = [path for path in folder.rglob("*") if path.suffix in (".nc", ".csv", ".npy", ".zip")]
+    places = [path for path in folder.rglob("*") if path.suffix in (".nc", ".csv", ".npy", ".zip", ".mat")]
     assert all(path.read_bytes() in case.whole for path in places)
 
 

@@ -152,6 +152,26 @@ def noise_ceiling(trials, n_splits=100, seed=0):
     return np.where(enough, ceiling, np.nan)
 
 
+def ceiling_of_one_trial(ceiling, n_trials):
+    """Noise ceiling of single presentations, from that of the mean over several.
+
+    The formula of Spearman (1910) and Brown (1910), solved for the reliability of one of ``n_trials``,
+    ``rho / (n - (n - 1) rho)``. It is what the correlation between two presentations is on average.
+
+    Parameters
+    ----------
+    ceiling : array of shape (n_neurons,)
+        Of the mean over all trials, as ``noise_ceiling`` gives it.
+    n_trials : int
+
+    Returns
+    -------
+    ceiling : array of shape (n_neurons,)
+    """
+    ceiling = np.asarray(ceiling)
+    return ceiling / (n_trials - (n_trials - 1) * ceiling)
+
+
 def _mean_of(trials, chosen, size):
     if chosen.shape[2] == 1:
         summed = np.einsum("tin,ti->in", trials, chosen[:, :, 0].astype(trials.dtype))

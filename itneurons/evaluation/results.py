@@ -10,7 +10,7 @@ import pandas as pd
 from filelock import FileLock
 
 from itneurons.evaluation.ensemble import mean_score
-from itneurons.evaluation.metrics import correlation, explained_variance, noise_ceiling, summarise
+from itneurons.evaluation.metrics import ceiling_of_one_trial, correlation, explained_variance, noise_ceiling, summarise
 from itneurons.recordings.load import load_trials
 from itneurons.recordings.schema import text_of
 from itneurons.storage.files import written_whole
@@ -212,14 +212,23 @@ class Results:
 
 
 def ceiling_of(path, split="val", seed=0):
-    """Noise ceiling of a split (n_neurons,), or None, with a line that says so, where no single trials are known."""
+    """Noise ceiling of a split (n_neurons,), or None, with a line that says so, where no single trials are known.
+
+    Where another split has single trials, a second line says what they tell of images that were shown once.
+    """
     trials = load_trials(path, split)
-    if trials is None:
-        print(
-            f"These recordings hold no single trials of the {split} images: their noise ceiling is unknown, left out."
-        )
-        return None
-    return noise_ceiling(trials, seed=seed)
+    if trials is not None:
+        return noise_ceiling(trials, seed=seed)
+    print(f"These recordings hold no single trials of the {split} images: their noise ceiling is unknown, left out.")
+    for other in {"val", "test"} - {split}:
+        trials = load_trials(path, other)
+        if trials is not None:
+            once = np.nanmedian(ceiling_of_one_trial(noise_ceiling(trials, seed=seed), len(trials)))
+            print(
+                "Where images were shown once, the noise of that presentation stays unexplained. A perfect model would "
+                f"explain about {once:.2f} of its variance (median neuron, by {len(trials)} trials of {other} images)"
+            )
+    return None
 
 
 def predictions_path(folder, notebook):

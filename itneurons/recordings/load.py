@@ -8,7 +8,8 @@ import numpy as np
 from itneurons.recordings import schema
 from itneurons.recordings.sources import load_source
 
-FILE_NAMES = ("IT_data.h5", "IT_data_simulated.h5")
+# in the order in which a folder is searched
+FILE_NAMES = ("IT_data.h5", "IT_data_things_*.h5", "IT_data_simulated.h5", "V4_data_*.h5", "V1_data_*.h5")
 
 
 class ITData(NamedTuple):
@@ -29,7 +30,7 @@ def get_it_data(source="auto", folder=".", **options):
 
     Parameters
     ----------
-    source : {"auto", "simulated", "course", "brainscore", "v4"}
+    source : {"auto", "simulated", "course", "brainscore", "v4", "things"}
         ``"auto"`` takes ``IT_data.h5`` where the folder holds it, and otherwise makes the simulated recordings.
     folder : str or Path
     **options
@@ -86,7 +87,9 @@ def load_it_data(path_to_data=""):
             for kind in ("stimulus", "object")
         )
         rates = {name: schema.read_array(file, name) for name in ("spikes_train", "spikes_val")}
-    schema.check_content(path, stimuli, rates, objects)
+        # where the file tells the categories, names need not
+        checked = {name: names for name, names in objects.items() if name.replace("object", "category") not in file}
+    schema.check_content(path, stimuli, rates, checked)
     return ITData(*stimuli.values(), *objects.values(), *rates.values())
 
 
@@ -131,18 +134,22 @@ def _recording_path(path_to_data):
     path = Path(path_to_data)
     if not path.is_dir():
         return path
-    found = [path / name for name in FILE_NAMES if (path / name).exists()] or sorted(path.glob("V4_data_*.h5"))
+    found = [found for name in FILE_NAMES for found in sorted(path.glob(name))]
     if not found:
         raise FileNotFoundError(f"The folder {path.resolve()} holds no recording; utils.get_it_data() gets one")
     return found[0]
 
 
-def object_categories(objects):
-    """Category of each object name, one of the eight of Majaj et al. 2015, or ``""`` for an image without a name.
+def object_categories(objects, path_to_data=None):
+    """Category of each object name, or ``""`` for an image without a name.
 
     Parameters
     ----------
     objects : sequence of str
+    path_to_data : str or Path, optional
+        The recording, or the folder that holds it. Where it tells the categories of its objects itself, as THINGS
+        does, they are taken from there, ``""`` for an object whose category is unknown. Otherwise, and without it, the
+        name tells one of the eight categories of Majaj et al. 2015.
 
     Returns
     -------
@@ -153,4 +160,16 @@ def object_categories(objects):
     RecordingError
         If no category knows a name.
     """
-    return np.array([schema.category_of(name) for name in objects], dtype=str)
+    known = {} if path_to_data is None else _categories(path_to_data)
+    return np.array([known[name] if name in known else schema.category_of(name) for name in objects], dtype=str)
+
+
+def _categories(path_to_data):
+    """Categories by object name, of the objects whose category a recording tells itself."""
+    known = {}
+    with schema.open_recording(_recording_path(path_to_data)) as file:
+        for split in schema.SPLITS:
+            if f"category_{split}" in file:
+                objects, categories = (schema.read_array(file, f"{kind}_{split}") for kind in ("object", "category"))
+                known.update(zip(objects, categories))
+    return known

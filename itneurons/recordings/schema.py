@@ -8,6 +8,8 @@ dataset                shape and type                               meaning
 =====================  ===========================================  ==============================================
 stimulus_<split>       (n_images, 3, height, width) float           RGB, normalised with the ImageNet statistics
 object_<split>         (n_images,) bytes, latin-1                   object name; empty where there is none
+category_<split>       (n_images,) bytes, latin-1                   optional: the object's category where its name does
+                                                                    not tell it; empty where it is unknown
 spikes_<split>         (n_images, n_neurons) float                  mean firing rate; the test split may lack it
 trials_<split>         (n_trials, n_images, n_neurons) float        optional; NaN where a trial is missing
 noise_ceiling          (n_neurons,) float                           optional; exact explained variance of a
@@ -102,6 +104,7 @@ def write(
     settings="",
     trials=None,
     noise_ceiling=None,
+    categories=None,
 ):
     """Write a recording; the file appears at ``path`` only when it is whole.
 
@@ -124,6 +127,8 @@ def write(
         What the file was made with, for who asks whether to make it anew.
     trials : mapping of split to array of shape (n_trials, n_images, n_neurons), optional
     noise_ceiling : array of shape (n_neurons,), optional
+    categories : mapping of split to sequence of str, optional
+        Of the objects, where their names do not tell them (``category_of``); ``""`` where one is unknown.
 
     Returns
     -------
@@ -151,8 +156,10 @@ def write(
             write_text(file, name, text)
         for split in SPLITS:
             _write_images(file, split, images[split], len(objects[split]), progress)
-            names = np.array([name.encode("latin-1") for name in objects[split]], dtype="S")
-            write_checked(file, f"object_{split}", names)
+            for kind, names in (("object", objects), ("category", categories or {})):
+                if split in names:
+                    encoded = np.array([name.encode("latin-1") for name in names[split]], dtype="S")
+                    write_checked(file, f"{kind}_{split}", encoded)
             for kind, values in (("spikes", rates), ("trials", trials)):
                 if split in values:
                     write_checked(file, f"{kind}_{split}", np.asarray(values[split], dtype=np.float32))
@@ -219,6 +226,7 @@ def check_layout(file, path):
             )
         expected = {
             f"object_{split}": (n_images,),
+            f"category_{split}": (n_images,),
             f"spikes_{split}": (n_images, n_neurons),
             f"trials_{split}": (None, n_images, n_neurons),
         }
@@ -333,7 +341,7 @@ def text_of(file, name, default=""):
 
 
 def read_array(file, name):
-    """One dataset of an open recording as a native float32 array, or a list of str for object names.
+    """One dataset of an open recording as a native float32 array, or a list of str for objects and categories.
 
     Raises
     ------
@@ -342,7 +350,7 @@ def read_array(file, name):
     """
     dataset = file[name]
     try:
-        if name.startswith("object_"):
+        if name.startswith(("object_", "category_")):
             return [bytes(value).decode("latin-1") for value in dataset[()]]
         values = np.empty(dataset.shape, dtype=np.float32)
         if dataset.size:

@@ -42,7 +42,7 @@ class BandedRidge:
     def __init__(self, n_iter=20, n_folds=3, seed=0):
         self.n_iter, self.n_folds, self.seed = n_iter, n_folds, seed
 
-    def fit(self, features, rates, categories=None):
+    def fit(self, features, rates, categories=None, groups=None):
         """Choose weightings and penalties, and fit.
 
         Parameters
@@ -52,6 +52,8 @@ class BandedRidge:
         rates : array of shape (n_images, n_neurons)
         categories : sequence of str, optional
             Kept in the same mix in every fold.
+        groups : sequence of str, optional
+            Images of one group are held out together (``fold_groups``).
 
         Returns
         -------
@@ -64,7 +66,7 @@ class BandedRidge:
         self.scales_ = [len(part) / total_variance(part) for part in self.features_]
         self.mean_ = rates.mean(axis=0)
         centred = torch.as_tensor(rates - self.mean_, dtype=torch.float32)
-        held_out = held_out_folds(len(rates), categories, self.n_folds, self.seed)
+        held_out = held_out_folds(len(rates), categories, self.n_folds, self.seed, groups)
         fold_of = np.empty(len(rates), dtype=int)
         for number, fold in enumerate(held_out):
             fold_of[fold] = number

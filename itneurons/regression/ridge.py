@@ -67,7 +67,7 @@ def total_variance(features):
     return np.square(features - features.mean(axis=0)).sum()
 
 
-def fit_ridge(features, rates, categories=None, alphas=None, n_folds=5, seed=0, device="cpu"):
+def fit_ridge(features, rates, categories=None, alphas=None, n_folds=5, seed=0, device="cpu", groups=None):
     """Ridge regression with an intercept, ``argmin_w |rates - features w|^2 + alpha |w|^2``, for all neurons at once.
 
     The penalty of each neuron is chosen by cross-validation that keeps the distribution of categories in every
@@ -88,6 +88,8 @@ def fit_ridge(features, rates, categories=None, alphas=None, n_folds=5, seed=0, 
     seed : int
         Draws the folds.
     device : str or torch.device
+    groups : sequence of str, optional
+        Images of one group are held out together (``fold_groups``).
 
     Returns
     -------
@@ -116,7 +118,7 @@ def fit_ridge(features, rates, categories=None, alphas=None, n_folds=5, seed=0, 
         cv_scores = held_out_predictions = None
     else:
         residuals = _held_out_residuals(
-            left, lengths, projected, y, alphas, held_out_folds(len(x), categories, n_folds, seed)
+            left, lengths, projected, y, alphas, held_out_folds(len(x), categories, n_folds, seed, groups)
         )
         errors = (residuals**2).sum(dim=1)
         best = errors.argmin(dim=0)

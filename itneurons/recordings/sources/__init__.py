@@ -12,6 +12,7 @@ SOURCES = {
     "course": "itneurons.recordings.sources.course",
     "brainscore": "itneurons.recordings.sources.brainscore",
     "v4": "itneurons.recordings.sources.v4",
+    "things": "itneurons.recordings.sources.things",
 }
 
 
