@@ -7,7 +7,16 @@ import torch
 from itneurons import networks
 from itneurons.evaluation.ensemble import mean_score
 from itneurons.features import concatenate_layers, extract_activations, load_backbone
-from itneurons.networks import SharedCore, drop_shared_images, fit_shared, joint, load_or_fit_shared, read_others
+from itneurons.networks import (
+    SharedCore,
+    drop_shared_images,
+    fit_shared,
+    joint,
+    layers_of,
+    load_or_fit_shared,
+    read_others,
+    train_core,
+)
 from itneurons.recordings import schema
 from tests.small import DAMAGES, made_up, normalised
 
@@ -239,17 +248,38 @@ def test_other_recordings_come_without_the_images_that_are_tested_with(tmp_path,
     apart = [schema.normalise(mine["images"][split]) for split in ("val", "test")]
     model = load_backbone("simulated")
     model.input_size = 32
-    read = read_others(paths[1:], apart, model, ("layer2", "layer3"), size=4)
+    layers = ("layer2", "layer3")
+    read = read_others(paths[1:], apart, lambda stimuli: layers_of(model, stimuli, layers, 4))
     assert "other: 115 images, 5 neurons; 5 images" in capsys.readouterr().out
     inputs, rates = read["other"]
     assert inputs.dtype == torch.float16 and inputs.shape[2:] == (4, 4)
     np.testing.assert_array_equal(rates[:76], other["rates"]["train"][4:].astype(np.float32))
-    layers = ("layer2", "layer3")
     activations = extract_activations(model, schema.normalise(other["images"]["train"][4:]), layers)
     expected = concatenate_layers(activations, layers, 4)
     torch.testing.assert_close(inputs[:76].float(), expected, rtol=0.01, atol=0.01)
-    with pytest.raises(ValueError, match="called other"):
-        read_others([paths[1], paths[1]], apart, model, ("layer2",))
+
+
+@pytest.mark.parametrize("trained_stages", [None, {"backbone": "simulated"}])
+def test_a_core_comes_from_files(tmp_path, trained_stages):
+    paths = [schema.write(tmp_path / f"{n}.h5", **made_up(seed=n, n_neurons=3 + n)) for n in (1, 2)]
+    apart, layers = [normalised(4)], ("layer1", "layer2", "layer3")
+    model = load_backbone("simulated")
+    model.input_size = 32
+    options = {"trained_stages": trained_stages, "size": 4, "epochs": 1}
+    core = train_core(tmp_path / "core.pth", paths, apart, model, layers, **options)
+    assert {name: n.stop - n.start for name, (_, n) in core.recordings.items()} == {"1": 4, "2": 5}
+    assert len(core.stages) == (2 if trained_stages else 0)
+    maps = layers_of(model, apart[0], layers, 4, core=core)
+    as_given = layers_of(model, apart[0], layers, 4)
+    assert maps.shape == as_given.shape
+    # trained stages give other maps, of which the new network is made
+    assert torch.equal(maps, as_given) == (trained_stages is None)
+    again = train_core(tmp_path / "core.pth", paths, apart, model, layers, **options)
+    assert again.adapted(2).config == core.adapted(2).config
+    other = train_core(tmp_path / "other.pth", paths, apart, model, layers, **{**options, "seed": 1})
+    assert other.adapted(2).config != core.adapted(2).config
+    with pytest.raises(ValueError, match="called 2"):
+        train_core(tmp_path / "core.pth", [paths[1], paths[1]], apart, model, layers, **options)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,11 @@ import numpy as np
 import torch
 
 from itneurons.features.extraction import concatenate_layers, extract_activations
+from itneurons.networks.joint import load_or_fit_shared
+from itneurons.networks.shared_core import SharedCore
+from itneurons.recordings import schema
 from itneurons.recordings.load import load_it_data, load_test_rates
-from itneurons.recordings.schema import to_rgb
+from itneurons.storage.stored import fingerprint
 
 
 def drop_shared_images(stimuli, rates, kept_apart):
@@ -52,11 +55,11 @@ def drop_shared_images(stimuli, rates, kept_apart):
 
 
 def _digest(image):
-    return hashlib.sha256(np.round(255 * to_rgb(image)).astype(np.uint8).tobytes()).digest()
+    return hashlib.sha256(np.round(255 * schema.to_rgb(image)).astype(np.uint8).tobytes()).digest()
 
 
-def read_others(paths, kept_apart, model, layers, size=7, device="cpu", report=print):
-    """Recordings as ``fit_shared`` takes them: layers of a backbone, and rates, for all images whose rates are known.
+def read_others(paths, kept_apart, inputs_of, report=print):
+    """Recordings as ``fit_shared`` takes them: inputs and rates of all images whose rates are known.
 
     Parameters
     ----------
@@ -64,29 +67,23 @@ def read_others(paths, kept_apart, model, layers, size=7, device="cpu", report=p
         Of recordings; each goes by the name of its file.
     kept_apart : sequence of arrays of shape (n_images, 3, height, width)
         The validation and test stimuli of the recording that is tested: images that occur there are left out.
-    model : torch.nn.Module
-        A backbone.
-    layers : sequence of str
-        Concatenated at ``size`` places; of a single layer the activations as they are.
-    size : int
-    device : str or torch.device
+    inputs_of : callable
+        Makes of stimuli (n_images, 3, height, width) the inputs of the core.
     report : callable
         Gets a line for each recording: images, neurons, and how many were left out.
 
     Returns
     -------
     recordings : dict of str to pair of tensors
-        Inputs (n_images, n_channels, height, width), float16, and rates (n_images, n_neurons), float32.
+        Inputs and rates (n_images, n_neurons), float32.
 
     Raises
     ------
     ValueError
-        If nothing is left of a recording, or two have the same name.
+        If nothing is left of a recording.
     """
     recordings = {}
     for path in map(Path, paths):
-        if path.stem in recordings:
-            raise ValueError(f"Two recordings are called {path.stem}: each needs a name of its own")
         data, test_rates = load_it_data(path), load_test_rates(path)
         parts = [(data.stimulus_train, data.spikes_train), (data.stimulus_val, data.spikes_val)]
         parts += [] if test_rates is None else [(data.stimulus_test, test_rates)]
@@ -100,13 +97,89 @@ def read_others(paths, kept_apart, model, layers, size=7, device="cpu", report=p
         )
         if len(rates) < 2:
             raise ValueError(f"{path}: no images are left to learn from")
-        maps = [layers_of(model, part[0], layers, size, device) for part in parts if len(part[0])]
-        recordings[path.stem] = torch.cat(maps), rates
+        recordings[path.stem] = torch.cat([inputs_of(part[0]) for part in parts if len(part[0])]), rates
     return recordings
 
 
-def layers_of(model, stimuli, layers, size=7, device="cpu"):
-    """Layers of a backbone as one map of float16, or one layer as it is; parameters as for ``read_others``."""
+def train_core(path, paths, kept_apart, model, layers, made_of=None, trained_stages=None, size=7, seed=0, **options):
+    """A core that other recordings have trained, or the one that was stored.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where it is kept.
+    paths, kept_apart
+        As for ``read_others``.
+    model : torch.nn.Module
+        A backbone.
+    layers : sequence of str
+        Of it; the core sees them concatenated at ``size`` places.
+    made_of : dict, optional
+        What tells the backbone and its weights from others, and the images that are kept apart.
+    trained_stages : dict, optional
+        Train all that leads from the first layer to the others too: ``backbone``, ``pretrained``, ``seed`` and
+        ``checkpoint`` of the backbone, as for ``load_backbone``.
+    size, seed : int
+    **options
+        For ``fit_shared``; ``device`` also computes the layers.
+
+    Returns
+    -------
+    core : SharedCore
+
+    Raises
+    ------
+    ValueError
+        If two recordings have the same name.
+    """
+    paths, device = [Path(place) for place in paths], options.get("device", "cpu")
+    neurons, rates = {}, {}
+    for place in paths:
+        if place.stem in neurons:
+            raise ValueError(f"Two recordings are called {place.stem}: each needs a name of its own")
+        with schema.open_recording(place) as file:
+            neurons[place.stem] = file["spikes_train"].shape[1]
+            rates[place.stem] = fingerprint(schema.read_array(file, "spikes_train"))
+    # one image tells the shapes
+    extracted = layers[:1] if trained_stages else layers
+    shape = layers_of(model, kept_apart[0][:1], extracted, size, device).shape[1:]
+    stages = {**trained_stages, "layers": layers, "size": size} if trained_stages else {}
+
+    def build():
+        return SharedCore(*shape, neurons, dropout=(0.15, 0.15, 0.1), **stages)
+
+    def recordings():
+        return read_others(paths, kept_apart, lambda stimuli: layers_of(model, stimuli, extracted, size, device))
+
+    made_of = {**(made_of or {}), "others": rates, "layer": "+".join(layers), "input_size": model.input_size}
+    return load_or_fit_shared(path, made_of, build, recordings, seed, **options)[0]
+
+
+@torch.no_grad()
+def layers_of(model, stimuli, layers, size=7, device="cpu", core=None):
+    """Layers of a backbone as one map; those that a core has trained on, as it has trained them.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        A backbone.
+    stimuli : array of shape (n_images, 3, height, width)
+    layers : sequence of str
+        Of one layer the activations as they are; several are concatenated at ``size`` places.
+    size : int
+    device : str or torch.device
+    core : SharedCore, optional
+        If it has stages of its own, they lead from the first layer to the others.
+
+    Returns
+    -------
+    maps : tensor of shape (n_images, n_channels, height, width), float16
+    """
+    trained = core is not None and len(core.stages) > 0
+    layers = layers[:1] if trained else layers
     activations = extract_activations(model, stimuli, layers, device=device)
     maps = activations[layers[0]] if len(layers) == 1 else concatenate_layers(activations, layers, size)
+    if trained:
+        core.to(device)
+        maps = torch.cat([core.maps(part.to(device)).cpu() for part in maps.split(64)])
     return maps.half()

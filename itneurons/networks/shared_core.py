@@ -5,8 +5,6 @@ neurons of an area share, the features they answer to, goes into the core, which
 recordings (Klindt, Ecker, Euler and Bethge 2017; Lurz et al. 2021). A new one then needs a readout, and little else.
 """
 
-import copy
-
 import torch
 from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d, interpolate, softplus
@@ -15,6 +13,7 @@ from itneurons.features.backbones import load_backbone
 from itneurons.features.stages import stages_between
 from itneurons.networks.models import Network
 from itneurons.networks.readouts import READOUTS
+from itneurons.storage.stored import fingerprint
 
 # images of each recording that the normalisation of the core's input is taken from
 _N_FOR_MOMENTS = 200
@@ -42,8 +41,8 @@ class SharedCore(Network):
         Shares of the maps dropped before the core, after its convolution, and before the readout.
     core_rate : float
         Learning rate of the core as a multiple of that of the readouts; 0 keeps it as it is.
-    keep_input : bool
-        Keep the normalisation of the input, as a core needs that was trained with it.
+    origin : str
+        Fingerprint of the core that this one began as, whose normalisation of the input is kept; empty for a new one.
     backbone : str
         Name for ``load_backbone``, used with ``layers`` alone.
     layers : sequence of str
@@ -70,7 +69,7 @@ class SharedCore(Network):
         readout="gaussian mask",
         dropout=(0.3, 0.3, 0.2),
         core_rate=1.0,
-        keep_input=False,
+        origin="",
         backbone="simulated",
         layers=(),
         size=7,
@@ -92,7 +91,7 @@ class SharedCore(Network):
             "readout": readout,
             "dropout": list(dropout),
             "core_rate": core_rate,
-            "keep_input": keep_input,
+            "origin": origin,
             "backbone": backbone,
             "layers": list(layers),
             "size": max(size),
@@ -137,7 +136,7 @@ class SharedCore(Network):
         recordings : dict of str to pair of tensors
             Inputs and rates (n_images, n_neurons) of each recording.
         """
-        if not self.config["keep_input"]:
+        if not self.config["origin"]:
             some = [inputs[:: max(1, len(inputs) // _N_FOR_MOMENTS)] for inputs, _ in recordings.values()]
             maps = torch.cat([self.maps(part) for inputs in some for part in inputs.split(64)])
             deviation, mean = torch.std_mean(maps, dim=(0, 2, 3))
@@ -204,11 +203,10 @@ class SharedCore(Network):
         -------
         network : SharedCore
         """
-        config = {"n_filters": self.config["n_filters"], "readout": self.config["readout"], "keep_input": True}
-        network = SharedCore(
-            len(self.input_mean), *self.size, n_neurons, dropout=dropout, core_rate=core_rate, **config
-        )
-        network.core.load_state_dict(copy.deepcopy(self.core.state_dict()))
+        config = {name: self.config[name] for name in ("n_filters", "readout")}
+        config |= {"origin": fingerprint(self), "core_rate": core_rate, "dropout": dropout}
+        network = SharedCore(len(self.input_mean), *self.size, n_neurons, **config)
+        network.core.load_state_dict(self.core.state_dict())
         network.input_mean.copy_(self.input_mean)
         network.input_scale.copy_(self.input_scale)
         return network
