@@ -1,6 +1,10 @@
 """A core for several recordings: it learns from all of them, resumes as if nothing had happened, sees no test image."""
 
+import re
+
+import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -17,7 +21,8 @@ from itneurons.networks import (
     read_others,
     train_core,
 )
-from itneurons.recordings import schema
+from itneurons.recordings import get_it_data, load_it_data, schema
+from tests.notebooks import SETTINGS, run
 from tests.small import DAMAGES, made_up, normalised
 
 SHAPE = (8, 5, 5)
@@ -259,6 +264,21 @@ def test_other_recordings_come_without_the_images_that_are_tested_with(tmp_path,
     torch.testing.assert_close(inputs[:76].float(), expected, rtol=0.01, atol=0.01)
 
 
+def test_other_recordings_are_found_by_name_or_pattern_and_never_ones_own(tmp_path):
+    for name in ("V4_data_1.h5", "V4_data_2.h5", "V4_data_3.h5", "IT_data.h5"):
+        (tmp_path / name).touch()
+    mine = tmp_path / "V4_data_2.h5"
+
+    def found(*names):
+        return [path.name for path in networks.find_others(tmp_path, names, mine)]
+
+    assert found("V4_data_*.h5") == ["V4_data_1.h5", "V4_data_3.h5"]
+    assert found("V4_data_3.h5", "IT_data.h5", str(tmp_path / "V4_data_3.h5")) == ["IT_data.h5", "V4_data_3.h5"]
+    for nothing in ("V4_data_2.h5", "V5_*.h5"):
+        with pytest.raises(FileNotFoundError, match=re.escape(nothing)):
+            found("IT_data.h5", nothing)
+
+
 @pytest.mark.parametrize("trained_stages", [None, {"backbone": "simulated"}])
 def test_a_core_comes_from_files(tmp_path, trained_stages):
     paths = [schema.write(tmp_path / f"{n}.h5", **made_up(seed=n, n_neurons=3 + n)) for n in (1, 2)]
@@ -303,3 +323,24 @@ def test_images_that_cannot_be_compared_are_named():
         drop_shared_images(normalised(3), np.zeros((3, 1)), [normalised(3, size=16)])
     with pytest.raises(ValueError, match="3 stimuli but 4 rows"):
         drop_shared_images(normalised(3), np.zeros((4, 1)), [])
+
+
+def test_week9_learns_from_other_recordings_and_tests_with_none_of_their_images(tmp_path):
+    folder, output = tmp_path / "recordings", tmp_path / "output"
+    other = made_up(seed=3, n_neurons=5, image_size=64)
+    mine = load_it_data(get_it_data("simulated", folder, **SETTINGS["RECORDING"]))
+    other["images"]["train"][:3] = np.round(255 * schema.to_rgb(mine.stimulus_test[:3])).astype(np.uint8)
+    schema.write(folder / "other.h5", **other)
+    log = run(folder, output, "week9", TRAIN_WITH=["o*.h5"])
+    assert "other: 117 images, 5 neurons; 3 images" in log
+    assert "With 1 other recordings it explains" in log
+    assert (output / "Models" / "core.pth").exists()
+    scores = pd.read_csv(output / "figures" / "scores.csv", keep_default_na=False)
+    layers = scores[scores["model"].str.startswith("core")].groupby("model")["layer"].unique()
+    assert {name: list(found) for name, found in layers.items()} == {
+        "core, this recording alone": ["layer1+layer2+layer3+layer4"],
+        "core, shared": ["layer1+layer2+layer3+layer4, trained"],
+    }
+    notebook = nbformat.read(output / "week9.ipynb", as_version=4)
+    (weights,) = (cell.outputs for cell in notebook.cells if cell.get("id") == "week9-35")
+    assert "core, shared" in str(weights)

@@ -5,7 +5,7 @@ from itneurons.networks.checkpoints import CheckpointError, load_checkpoint, sav
 from itneurons.networks.committee import Committee, load_or_fit, train_committee
 from itneurons.networks.joint import fit_shared, load_or_fit_shared
 from itneurons.networks.models import BackboneReadout, ResCNN, ShallowCNN
-from itneurons.networks.others import drop_shared_images, layers_of, read_others, train_core
+from itneurons.networks.others import drop_shared_images, find_others, layers_of, read_others, train_core
 from itneurons.networks.readouts import FactorisedReadout, GaussianMaskReadout, GaussianReadout, centres_of
 from itneurons.networks.shared_core import SharedCore
 from itneurons.networks.training import History, budget, fit, predict
@@ -24,6 +24,7 @@ __all__ = [
     "budget",
     "centres_of",
     "drop_shared_images",
+    "find_others",
     "fit",
     "fit_shared",
     "layers_of",

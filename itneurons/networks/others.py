@@ -58,6 +58,38 @@ def _digest(image):
     return hashlib.sha256(np.round(255 * schema.to_rgb(image)).astype(np.uint8).tobytes()).digest()
 
 
+def find_others(folder, names, path):
+    """Files of other recordings in a folder.
+
+    Parameters
+    ----------
+    folder : str or Path
+    names : sequence of str
+        Their names, or patterns such as ``"V4_data_*.h5"``.
+    path : str or Path
+        The recording that is tested, which is never among them.
+
+    Returns
+    -------
+    paths : list of Path
+        Each once, sorted by name.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a name or pattern fits no other file.
+    """
+    found = set()
+    for name in names:
+        # a path of its own stays one
+        pattern = Path(folder) / name
+        fitting = {file for file in pattern.parent.glob(pattern.name) if not file.samefile(path)}
+        if not fitting:
+            raise FileNotFoundError(f"No recording {pattern} beside {Path(path).name}; itneurons get makes recordings")
+        found |= fitting
+    return sorted(found)
+
+
 def read_others(paths, kept_apart, inputs_of, report=print):
     """Recordings as ``fit_shared`` takes them: inputs and rates of all images whose rates are known.
 
