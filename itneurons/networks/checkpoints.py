@@ -6,12 +6,13 @@ from pathlib import Path
 import torch
 
 from itneurons.networks.models import BackboneReadout, ResCNN, ShallowCNN
+from itneurons.networks.shared_core import SharedCore
 from itneurons.storage.files import written_whole
 from itneurons.storage.stored import UnusableError
 
 # 2: the stages of a backbone go by their names, "core.layer3..."; in 1 by their numbers, "core.0..."
 FORMAT = 2
-NETWORKS = {network.__name__: network for network in (ShallowCNN, ResCNN, BackboneReadout)}
+NETWORKS = {network.__name__: network for network in (ShallowCNN, ResCNN, BackboneReadout, SharedCore)}
 
 
 class CheckpointError(UnusableError):
@@ -75,6 +76,48 @@ def load_checkpoint(path, **expected):
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"There is no checkpoint {path}; the notebook that makes it saves it at its end")
+    content = read_safely(path)
+    if not isinstance(content, dict) or not {"format", "network", "config", "weights", "about"} <= content.keys():
+        raise CheckpointError(f"{path} was not written by save_checkpoint; run the notebook that makes it")
+    if content["format"] > FORMAT:
+        raise CheckpointError(
+            f"{path} has the format {content['format']}, this version reads up to {FORMAT}: update the project"
+        )
+    about = content["about"]
+    for name, value in expected.items():
+        if about.get(name) != value:
+            raise CheckpointError(
+                f"{path} was made with {name} = {about.get(name)!r}, not {value!r}: it is for other data or another "
+                "backbone. Run the notebook that makes it again"
+            )
+    if content["network"] not in NETWORKS:
+        raise CheckpointError(f"{path} holds a {content['network']}, this version knows {', '.join(NETWORKS)}")
+    config = content["config"]
+    code = config.get("backbone", "") if config.get("stages") or config.get("layers") else ""
+    if ":" in code and expected.get("backbone") != code:
+        # a file must not choose what is run
+        raise CheckpointError(
+            f"{path} asks to run {code} to build its backbone. If you trust it, say so: "
+            f"load_checkpoint(..., backbone={code!r})"
+        )
+    try:
+        network = NETWORKS[content["network"]].rebuilt(content["config"])
+        network.load_state_dict(_current_names(content))
+    except (RuntimeError, TypeError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"{path}: its weights do not fit a {content['network']} of this version ({error})"
+        ) from error
+    return network.eval(), about
+
+
+def read_safely(path):
+    """What ``torch.save`` wrote, with its sums checked; nothing in the file is executed.
+
+    Raises
+    ------
+    CheckpointError
+        If it is damaged or holds code.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
@@ -93,36 +136,7 @@ def load_checkpoint(path, **expected):
         raise CheckpointError(
             f"{path} is no checkpoint that can be read safely ({reason}). Remove it and run the notebook that makes it"
         ) from error
-    if not isinstance(content, dict) or not {"format", "network", "config", "weights", "about"} <= content.keys():
-        raise CheckpointError(f"{path} was not written by save_checkpoint; run the notebook that makes it")
-    if content["format"] > FORMAT:
-        raise CheckpointError(
-            f"{path} has the format {content['format']}, this version reads up to {FORMAT}: update the project"
-        )
-    about = content["about"]
-    for name, value in expected.items():
-        if about.get(name) != value:
-            raise CheckpointError(
-                f"{path} was made with {name} = {about.get(name)!r}, not {value!r}: it is for other data or another "
-                "backbone. Run the notebook that makes it again"
-            )
-    if content["network"] not in NETWORKS:
-        raise CheckpointError(f"{path} holds a {content['network']}, this version knows {', '.join(NETWORKS)}")
-    code = content["config"].get("backbone", "") if content["config"].get("stages") else ""
-    if ":" in code and expected.get("backbone") != code:
-        # a file must not choose what is run
-        raise CheckpointError(
-            f"{path} asks to run {code} to build its backbone. If you trust it, say so: "
-            f"load_checkpoint(..., backbone={code!r})"
-        )
-    try:
-        network = NETWORKS[content["network"]].rebuilt(content["config"])
-        network.load_state_dict(_current_names(content))
-    except (RuntimeError, TypeError, ValueError, KeyError) as error:
-        raise CheckpointError(
-            f"{path}: its weights do not fit a {content['network']} of this version ({error})"
-        ) from error
-    return network.eval(), about
+    return content
 
 
 def _current_names(content):

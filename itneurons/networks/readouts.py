@@ -79,6 +79,50 @@ class GaussianReadout(nn.Module):
         return (self.position.detach().cpu().clamp(-1, 1) * 0.5).numpy()
 
 
+class GaussianMaskReadout(nn.Module):
+    """A feature vector for each neuron, read out under a Gaussian mask whose centre and widths are learned.
+
+    Factorised as in Klindt et al. (2017), with four numbers for the mask as in Lurz et al. (2021): what is left of a
+    mask where images are few.
+
+    Parameters
+    ----------
+    n_channels, height, width : int
+        Shape of the core's output.
+    n_neurons : int
+    spread : float
+        Standard deviation of the mask to begin with, where the map reaches from -1 to 1.
+    """
+
+    def __init__(self, n_channels, height, width, n_neurons, spread=0.5):
+        super().__init__()
+        self.position = nn.Parameter(torch.zeros(n_neurons, 2))
+        self.log_spread = nn.Parameter(torch.full((n_neurons, 2), spread).log())
+        self.features = nn.Parameter(torch.randn(n_neurons, n_channels) / n_channels**0.5)
+        self.bias = nn.Parameter(torch.zeros(n_neurons))
+        self.shape = (height, width)
+        x, y = ((torch.arange(size) + 0.5) / size * 2 - 1 for size in (width, height))
+        places = torch.stack([x.expand(height, -1), y[:, None].expand(-1, width)]).flatten(1)
+        self.register_buffer("places", places, persistent=False)
+
+    def forward(self, maps):
+        weights = torch.einsum("nc,np->ncp", self.features, self._mask()).flatten(1)
+        return nn.functional.linear(maps.flatten(1), weights, self.bias)
+
+    def _mask(self):
+        # neither narrower than a place of a coarse map nor without a place
+        distance = (self.places - self.position[..., None]) / self.log_spread.clamp(-2.5, 1).exp()[..., None]
+        return torch.softmax(-0.5 * distance.square().sum(dim=1), dim=1)
+
+    def fields(self):
+        """Spatial masks (n_neurons, height, width), each with a sum of one."""
+        return self._mask().detach().reshape(-1, *self.shape)
+
+    def centres(self):
+        """Positions (n_neurons, 2) as (x, y) in fractions of the image from its middle, y downwards."""
+        return (self.position.detach().cpu() * 0.5).numpy()
+
+
 def centres_of(fields):
     """Centres of mass of receptive fields.
 
@@ -99,4 +143,4 @@ def centres_of(fields):
 
 
 # the names by which ``BackboneReadout`` and its checkpoints know them
-READOUTS = {"factorised": FactorisedReadout, "gaussian": GaussianReadout}
+READOUTS = {"factorised": FactorisedReadout, "gaussian": GaussianReadout, "gaussian mask": GaussianMaskReadout}

@@ -23,6 +23,8 @@ BUDGETS = {
         "filters": 64,
         "readout_epochs": 10,
         "fine_tuning_epochs": 3,
+        "core_epochs": 14,
+        "shared_core_epochs": 8,
         "banded": (10, 3),
     },
     "full": {
@@ -32,6 +34,8 @@ BUDGETS = {
         "filters": 160,
         "readout_epochs": 40,
         "fine_tuning_epochs": 20,
+        "core_epochs": 14,
+        "shared_core_epochs": 12,
         "banded": (100, 5),
     },
     "tiny": {
@@ -41,6 +45,8 @@ BUDGETS = {
         "filters": 8,
         "readout_epochs": 1,
         "fine_tuning_epochs": 1,
+        "core_epochs": 1,
+        "shared_core_epochs": 1,
         "banded": (2, 2),
     },
 }
@@ -59,8 +65,9 @@ def budget(name, n_images):
     Returns
     -------
     budget : types.SimpleNamespace
-        ``members``, ``epochs``, ``patience`` (epochs), ``filters``, ``readout_epochs``, ``fine_tuning_epochs``, and
-        ``banded``, weightings and folds of banded ridge regression.
+        ``members``, ``epochs``, ``patience`` (epochs), ``filters``, ``readout_epochs``, ``fine_tuning_epochs``,
+        ``core_epochs`` and ``shared_core_epochs``, which do not depend on the number of images, and ``banded``,
+        weightings and folds of banded ridge regression.
     """
     chosen = dict(BUDGETS[name])
     longer = max(1, round(chosen.pop("images") / n_images))

@@ -109,6 +109,7 @@ def add_arguments(parser):
     parser.add_argument("--url", help="a mirror to fetch from instead of the public repository")
     parser.add_argument("--from", dest="source_folder", metavar="FOLDER", help="a folder that holds the files already")
     parser.add_argument("--seed", type=int, default=0, help="draws the splits")
+    parser.add_argument("--image-size", type=int, default=IMAGE_SIZE, help="pixels (default %(default)s; shown: 112)")
 
 
 def make(folder, session="201025", split="random", url=None, source_folder=None, seed=0, image_size=IMAGE_SIZE):
