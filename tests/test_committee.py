@@ -61,17 +61,6 @@ def test_members_made_of_something_else_are_trained_again(problem, tmp_path, cap
     assert capsys.readouterr().out.count("is made anew") == 2
 
 
-def test_members_of_other_folds_are_trained_again(problem, tmp_path, capsys):
-    inputs, rates, folds = problem
-    train(problem, tmp_path / "model.pth")
-    # else a member would be said to hold out images that it was trained on
-    others = [np.setdiff1d(np.arange(60), np.concatenate(folds))[:12], folds[1]]
-    found = train((inputs, rates, others), tmp_path / "model.pth")
-    assert capsys.readouterr().out.count("is made anew") == 1
-    expected = train((inputs, rates, others), tmp_path / "alone.pth")
-    np.testing.assert_array_equal(found.held_out_predictions, expected.held_out_predictions)
-
-
 def test_weights_of_an_ensemble_are_found():
     rng = np.random.default_rng(1)
     signals = rng.standard_normal((2, 400, 5))

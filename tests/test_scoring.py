@@ -12,6 +12,7 @@ from torch import nn
 
 import itneurons
 from itneurons.__main__ import main
+from itneurons.evaluation.brainscore import brainscore_pls
 from itneurons.evaluation.representation import correlation_distances
 from itneurons.features import extract_activations, load_backbone
 from itneurons.recordings import load_it_data, load_test_rates, object_categories, schema
@@ -351,3 +352,20 @@ def test_recordings_without_test_rates_or_trials(score, tmp_path, file):
     scores = score(f"{file}:small", path, ["conv1"])
     assert set(scores["split"]) == {"held_out", "val", "all"}
     assert "brainscore_pls" not in set(scores["metric"]) and "fraction_of_ceiling" not in set(scores["metric"])
+
+
+def test_images_are_brought_into_the_order_of_their_ids(score, recording, tmp_path, file):
+    content, number = made_up(), iter(range(120))
+    # neither counting up nor down: the splits of the benchmark depend on the order
+    ids = {split: [f"{7 * next(number) % 120:03d}" for _ in names] for split, names in content["objects"].items()}
+    named = schema.write(tmp_path / "IT_data.h5", **content, image_ids=ids)
+    found = value(score(f"{file}:small", named, ["conv1"], ["pls"]), "conv1", "pls_correlation", "all")["value"]
+    as_it_is = value(score(f"{file}:small", recording, ["conv1"], ["pls"]), "conv1", "pls_correlation", "all")["value"]
+    assert found != pytest.approx(as_it_is, abs=1e-6)
+    # the same images in the order of their ids, under names that keep it
+    model = load_backbone(f"{file}:small")
+    data, rates = load_it_data(named), [content["rates"][split] for split in schema.SPLITS]
+    order = np.argsort([name for split in schema.SPLITS for name in ids[split]])
+    features = extract_activations(model, np.concatenate(data[:3]), ["conv1"])["conv1"].flatten(1).numpy()
+    _, expected = brainscore_pls(features[order], np.concatenate(rates)[order], ["image"] * 120, 1.0)
+    assert found == pytest.approx(expected, abs=1e-4)

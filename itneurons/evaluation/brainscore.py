@@ -39,77 +39,88 @@ def brainscore_pls(features, rates, objects, ceiling, n_components=25, n_splits=
     ValueError
         If the shapes do not fit, values are not finite, or an object has too few images for the splits.
     """
-    r = float(np.mean(pls_correlations(features, rates, objects, n_components, n_splits, order)))
+    features = np.asarray(features)
+    check_features(features, rates)
+    centred = np.asarray(features - features.mean(axis=0), dtype=np.float64)
+    r = float(np.mean(pls_correlations(centred @ centred.T, rates, objects, n_components, n_splits, order)))
     return r**2 / float(np.nanmedian(ceiling)), r
 
 
-def pls_correlations(features, rates, objects, n_components=25, n_splits=10, order=None):
-    """The correlation of each split of ``brainscore_pls``, median over neurons.
+def pls_correlations(kernel, rates, objects, n_components=25, n_splits=10, order=None):
+    """The correlation of each split of ``brainscore_pls``, median over neurons, from inner products between images.
+
+    Parameters
+    ----------
+    kernel : array of shape (n_images, n_images)
+        Inner products of the features, centred or not.
+    rates, objects, n_components, n_splits, order
+        As for ``brainscore_pls``.
 
     Returns
     -------
     correlations : array of shape (n_splits,)
     """
-    features, rates, objects = (np.asarray(values) for values in (features, rates, objects))
-    check_features(features, rates)
+    kernel, rates, objects = (np.asarray(values) for values in (kernel, rates, objects))
     if order is not None:
-        features, rates, objects = features[order], rates[order], objects[order]
-    x, y = (np.asarray(values - values.mean(axis=0), dtype=np.float64) for values in (features, rates))
-    if x.shape[1] > len(x):
-        # partial least squares does not mind a rotation: to as many axes as there are images
-        lengths, vectors = np.linalg.eigh(x @ x.T)
-        x = vectors * np.sqrt(np.clip(lengths, 0, None))
-    squares, products = x.T @ x, x.T @ y
+        kernel, rates, objects = kernel[np.ix_(order, order)], rates[order], objects[order]
     # the benchmark's own splits: its seed is 1
     splits = StratifiedShuffleSplit(n_splits=n_splits, train_size=0.9, random_state=1)
     medians = []
-    for train, test in splits.split(x, objects):
-        # of the images to be fitted: all but those held out, brought to their own mean
-        n_train, x_test = len(train), x[test]
-        x_mean, y_mean = x[train].mean(axis=0), y[train].mean(axis=0)
-        coefficients = _pls(
-            squares - x_test.T @ x_test - n_train * np.outer(x_mean, x_mean),
-            products - x_test.T @ y[test] - n_train * np.outer(x_mean, y_mean),
-            n_components,
-        )
-        medians.append(np.nanmedian(correlation(rates[test], (x_test - x_mean) @ coefficients + y_mean)))
+    for train, test in splits.split(kernel, objects):
+        # centred on the images to be fitted
+        means = kernel[train][:, train].mean(axis=0)
+        inner = kernel[np.ix_(train, train)] - means - means[:, None] + means.mean()
+        others = kernel[np.ix_(test, train)]
+        others = others - means - others.mean(axis=1, keepdims=True) + means.mean()
+        y = np.asarray(rates[train], dtype=np.float64)
+        predicted = others @ _pls(inner, y - y.mean(axis=0), n_components) + y.mean(axis=0)
+        medians.append(np.nanmedian(correlation(rates[test], predicted)))
     return np.array(medians)
 
 
-def _pls(squares, products, n_components):
-    """Coefficients of partial least squares from ``X^T X`` and ``X^T Y``, without looking at the images again.
+def _pls(kernel, rates, n_components):
+    """Partial least squares from inner products between images, without looking at the features.
 
-    The second algorithm of Dayal and MacGregor (J. Chemometrics 11, 1997). It finds what the iterations of NIPALS
-    converge to, as in scikit-learn's ``PLSRegression``, in a hundredth of the time where images are many.
+    The second algorithm of Dayal and MacGregor (J. Chemometrics 11, 1997), in which every direction of the features is
+    a weighted sum of images, ``X^T a``, and is known by its weights ``a`` (Rosipal and Trejo 2001). It finds what the
+    iterations of NIPALS converge to, as in scikit-learn's ``PLSRegression``, for any number of features at the cost of
+    one product of the kernel with the rates.
 
     Parameters
     ----------
-    squares : array of shape (n_features, n_features)
-    products : array of shape (n_features, n_neurons)
+    kernel : array of shape (n_images, n_images)
+        Of centred features ``X``: ``X X^T``.
+    rates : array of shape (n_images, n_neurons)
+        Centred.
     n_components : int
 
     Returns
     -------
-    coefficients : array of shape (n_features, n_neurons)
+    coefficients : array of shape (n_images, n_neurons)
+        Rates of other images are their inner products with these images, times the coefficients.
     """
-    rotations, loadings, targets = [], [], []
-    left, smallest = products.copy(), 1e-20 * np.square(products).sum()
-    for _ in range(min(n_components, len(squares))):
+    rotations, scores, loadings, targets = [], [], [], []
+    # what of X^T Y is not yet explained, as weights of images, and their product with the kernel
+    left, through = rates.copy(), kernel @ rates
+    smallest = None
+    for _ in range(min(n_components, len(kernel) - 1)):
         # the direction of the features that goes along with the rates most
-        few = left.shape[1] < left.shape[0]
-        lengths, vectors = np.linalg.eigh(left.T @ left if few else left @ left.T)
-        if lengths[-1] <= smallest:
+        lengths, vectors = np.linalg.eigh(left.T @ through)
+        smallest = 1e-20 * lengths[-1] if smallest is None else smallest
+        if not lengths[-1] > smallest:
             break
-        weights = left @ vectors[:, -1] if few else vectors[:, -1]
-        rotation = weights = weights / np.linalg.norm(weights)
-        for loading, earlier in zip(loadings, rotations):
-            rotation = rotation - (loading @ weights) * earlier
-        along = squares @ rotation
-        variance = rotation @ along
-        if variance <= 1e-14 * np.trace(squares):
+        weights, projected = (values @ vectors[:, -1] / np.sqrt(lengths[-1]) for values in (left, through))
+        along = np.array(loadings).reshape(-1, len(kernel)) @ projected
+        rotation = weights - along @ np.array(rotations).reshape(-1, len(kernel))
+        score = projected - along @ np.array(scores).reshape(-1, len(kernel))
+        variance = score @ score
+        if not variance > 1e-14 * np.trace(kernel):
             break
-        rotations.append(rotation)
-        loadings.append(along / variance)
-        targets.append(rotation @ left / variance)
-        left = left - variance * np.outer(loadings[-1], targets[-1])
-    return np.array(rotations).T @ np.array(targets) if rotations else np.zeros_like(products)
+        loading, target = score / variance, score @ rates / variance
+        for kept, value in zip((rotations, scores, loadings, targets), (rotation, score, loading, target)):
+            kept.append(value)
+        left = left - variance * np.outer(loading, target)
+        through = through - variance * np.outer(kernel @ loading, target)
+    if not rotations:
+        return np.zeros_like(rates)
+    return np.array(rotations).T @ np.array(targets)

@@ -17,7 +17,7 @@ from itneurons.device import seeded
 from itneurons.networks.checkpoints import load_checkpoint, save_checkpoint
 from itneurons.networks.training import History, fit, predict
 from itneurons.storage import disk_tensors
-from itneurons.storage.stored import fingerprint, load_or_make
+from itneurons.storage.stored import load_or_make
 
 
 @dataclass(frozen=True)
@@ -144,9 +144,7 @@ def train_committee(build, inputs, rates, held_out, path, made_of, seed=0, devic
         kept = np.setdiff1d(np.arange(len(rates)), fold)
         description = f"{path.stem} {number + 1}/{len(held_out)}"
         options_of_member = {"seed": seed + number, "description": description, **computing, **options}
-        # another division into folds makes another member of the same recording
-        of_member = {**made_of, "held_out": fingerprint(fold)}
-        return load_or_fit(place, of_member, build, part(kept), part(fold), **options_of_member)
+        return load_or_fit(place, made_of, build, part(kept), part(fold), **options_of_member)
 
     found = {}
     # who finds a member in another process's hands turns to the next, and comes back for it

@@ -3,6 +3,7 @@
 from itneurons.recordings.load import (
     ITData,
     get_it_data,
+    load_image_ids,
     load_it_data,
     load_noise_ceiling,
     load_test_rates,
@@ -17,6 +18,7 @@ __all__ = [
     "ITData",
     "RecordingError",
     "get_it_data",
+    "load_image_ids",
     "load_it_data",
     "load_noise_ceiling",
     "load_test_rates",

@@ -103,6 +103,11 @@ def load_trials(path, split):
     return _optional(path, f"trials_{split}")
 
 
+def load_image_ids(path, split):
+    """What the source calls each image, a list of str; None where the file does not say."""
+    return _optional(path, f"image_id_{split}")
+
+
 def load_noise_ceiling(path_to_data=""):
     """Exact noise ceiling (n_neurons,) where it is known, as for simulated recordings, else None."""
     return _optional(path_to_data, "noise_ceiling")

@@ -10,6 +10,7 @@ stimulus_<split>       (n_images, 3, height, width) float           RGB, normali
 object_<split>         (n_images,) bytes, latin-1                   object name; empty where there is none
 category_<split>       (n_images,) bytes, latin-1                   optional: the object's category where its name does
                                                                     not tell it; empty where it is unknown
+image_id_<split>       (n_images,) bytes, latin-1                   optional: what the source calls the image
 spikes_<split>         (n_images, n_neurons) float                  mean firing rate; the test split may lack it
 trials_<split>         (n_trials, n_images, n_neurons) float        optional; NaN where a trial is missing
 noise_ceiling          (n_neurons,) float                           optional; exact explained variance of a
@@ -105,6 +106,7 @@ def write(
     trials=None,
     noise_ceiling=None,
     categories=None,
+    image_ids=None,
 ):
     """Write a recording; the file appears at ``path`` only when it is whole.
 
@@ -129,6 +131,7 @@ def write(
     noise_ceiling : array of shape (n_neurons,), optional
     categories : mapping of split to sequence of str, optional
         Of the objects, where their names do not tell them (``category_of``); ``""`` where one is unknown.
+    image_ids : mapping of split to sequence of str, optional
 
     Returns
     -------
@@ -156,7 +159,7 @@ def write(
             write_text(file, name, text)
         for split in SPLITS:
             _write_images(file, split, images[split], len(objects[split]), progress)
-            for kind, names in (("object", objects), ("category", categories or {})):
+            for kind, names in (("object", objects), ("category", categories or {}), ("image_id", image_ids or {})):
                 if split in names:
                     encoded = np.array([name.encode("latin-1") for name in names[split]], dtype="S")
                     write_checked(file, f"{kind}_{split}", encoded)
@@ -227,6 +230,7 @@ def check_layout(file, path):
         expected = {
             f"object_{split}": (n_images,),
             f"category_{split}": (n_images,),
+            f"image_id_{split}": (n_images,),
             f"spikes_{split}": (n_images, n_neurons),
             f"trials_{split}": (None, n_images, n_neurons),
         }
@@ -341,7 +345,7 @@ def text_of(file, name, default=""):
 
 
 def read_array(file, name):
-    """One dataset of an open recording as a native float32 array, or a list of str for objects and categories.
+    """One dataset of an open recording as a native float32 array, or a list of str for names.
 
     Raises
     ------
@@ -350,7 +354,7 @@ def read_array(file, name):
     """
     dataset = file[name]
     try:
-        if name.startswith(("object_", "category_")):
+        if name.startswith(("object_", "category_", "image_id_")):
             return [bytes(value).decode("latin-1") for value in dataset[()]]
         values = np.empty(dataset.shape, dtype=np.float32)
         if dataset.size:

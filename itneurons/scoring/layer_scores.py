@@ -10,8 +10,15 @@ from itneurons.evaluation.ensemble import mean_score
 from itneurons.evaluation.metrics import Interval, noise_ceiling, summarise
 from itneurons.evaluation.representation import correlation_distances, dissimilarity_correlation, linear_cka
 from itneurons.features.components import components_of_kernel
-from itneurons.recordings.load import load_it_data, load_test_rates, load_trials, object_categories, source_of
-from itneurons.regression.ridge import fit_ridge
+from itneurons.recordings.load import (
+    load_image_ids,
+    load_it_data,
+    load_test_rates,
+    load_trials,
+    object_categories,
+    source_of,
+)
+from itneurons.regression import fit_ridge, fold_groups
 from itneurons.storage.stored import fingerprint
 
 METRICS = ("ridge", "pls", "rsa")
@@ -28,6 +35,11 @@ class Recording:
     stimuli : list of arrays of shape (n_images, 3, height, width)
         Of all three splits.
     objects : dict of str to list of str
+    categories : array of shape (n_training_images,), str
+    groups : sequence of str or None
+        Training images that are held out together, as ``fold_groups`` gives them.
+    image_ids : dict of str to list of str
+        Empty where the file does not say them.
     rates : dict of str to array of shape (n_images, n_neurons)
     ceilings : dict of str to array of shape (n_neurons,)
         Of validation and test, where single trials are known.
@@ -39,6 +51,9 @@ class Recording:
     source: str
     stimuli: list
     objects: dict
+    categories: np.ndarray
+    groups: list | None
+    image_ids: dict
     rates: dict
     ceilings: dict
     consistency: float | None
@@ -46,7 +61,8 @@ class Recording:
     @property
     def made_of(self):
         """What its scores depend on, beside the stimuli."""
-        return {"rates": fingerprint(*self.rates.values())}
+        folds = {} if self.groups is None else {"folds": "by object"}
+        return {"rates": fingerprint(*self.rates.values(), *self.image_ids.values()), **folds}
 
 
 def read_recording(path, seed=0):
@@ -80,6 +96,9 @@ def read_recording(path, seed=0):
         source=source_of(path),
         stimuli=[data.stimulus_train, data.stimulus_val, data.stimulus_test],
         objects={"train": data.objects_train, "val": data.objects_val, "test": data.objects_test},
+        categories=object_categories(data.objects_train, path),
+        groups=fold_groups(data.objects_train, data.objects_val),
+        image_ids={split: ids for split in rates if (ids := load_image_ids(path, split)) is not None},
         rates=rates,
         ceilings=ceilings,
         consistency=consistency,
@@ -96,7 +115,7 @@ def score_layer(kernel, recording, metrics=METRICS, n_components=1000, seed=0):
     recording : Recording
     metrics : sequence of {"ridge", "pls", "rsa"}
     n_components : int
-        Principal components of the layer for ridge regression and partial least squares.
+        Principal components of the layer for ridge regression; the others see all of it.
     seed : int
         Of the folds.
 
@@ -119,7 +138,7 @@ def score_layer(kernel, recording, metrics=METRICS, n_components=1000, seed=0):
     if "ridge" in metrics:
         scores, predictions = _ridge(components, recording, seed)
     if "pls" in metrics:
-        scores |= _pls(components, recording)
+        scores |= _pls(kernel, recording, sizes)
     if "rsa" in metrics:
         scores |= _similarity(kernel, recording, sizes)
     return scores, predictions
@@ -128,7 +147,7 @@ def score_layer(kernel, recording, metrics=METRICS, n_components=1000, seed=0):
 def _ridge(components, recording, seed):
     """One penalty a neuron, chosen on held-out folds."""
     rates = recording.rates
-    ridge = fit_ridge(components[0], rates["train"], object_categories(recording.objects["train"]), seed=seed)
+    ridge = fit_ridge(components[0], rates["train"], recording.categories, seed=seed, groups=recording.groups)
     held_out = mean_score(rates["train"], ridge.held_out_predictions)
     scores = {("explained_variance", "held_out"): Interval(held_out, np.nan, np.nan)}
     predictions = {"held_out": ridge.held_out_predictions}
@@ -143,16 +162,20 @@ def _ridge(components, recording, seed):
     return scores, predictions
 
 
-def _pls(components, recording):
+def _pls(kernel, recording, sizes):
     """Brain-Score's number, over all images whose rates are known; the interval is over its ten splits."""
     splits = list(recording.rates)
-    features = np.concatenate(components[: len(splits)])
+    # train, val and test, in this order
+    known = slice(sum(sizes[: len(splits)]))
     objects = [name for split in splits for name in recording.objects[split]]
     counts = np.unique(objects, return_counts=True)[1]
     if min(counts) < 2 or len(counts) > len(objects) // 10:
         # too few images of an object to keep its share in every split
         objects = ["image"] * len(objects)
-    r = pls_correlations(features, np.concatenate(list(recording.rates.values())), objects)
+    ids = [name for split in splits for name in recording.image_ids.get(split, ())]
+    order = np.argsort(ids, kind="stable") if len(ids) == len(objects) else None
+    rates = np.concatenate(list(recording.rates.values()))
+    r = pls_correlations(kernel.centred[known, known], rates, objects, order=order)
     mean, error = float(r.mean()), float(r.std(ddof=1) / np.sqrt(len(r)))
     ends = Interval(mean, mean - 1.96 * error, mean + 1.96 * error)
     scores = {("pls_correlation", "all"): ends}

@@ -72,7 +72,7 @@ def score(
     tokens : {"all", "class", "mean"}
         What of a transformer's tokens.
     n_components : int
-        Principal components of a layer for ridge regression and partial least squares.
+        Principal components of a layer for ridge regression; the other metrics see all of it.
     disk : float
         Bytes that activations may take on the disk for a while.
     n_projections : int, optional

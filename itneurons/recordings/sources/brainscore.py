@@ -145,6 +145,7 @@ def _convert(path, files, seed, image_size):
             rates={split: rates[chosen] for split, chosen in splits.items()},
             objects={split: table["object"].iloc[chosen].tolist() for split, chosen in splits.items()},
             trials={split: presentations.trials[:, splits[split]] for split in ("val", "test")},
+            image_ids={split: [presentations.image_ids[row] for row in chosen] for split, chosen in splits.items()},
             source=SOURCE,
             seed=seed,
             citation=CITATION,
