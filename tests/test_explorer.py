@@ -1,11 +1,15 @@
 """The explorer, without a browser: its slider and its upload change what it shows."""
 
+import re
 from io import BytesIO
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image
 
+from itneurons import plots
+from itneurons.clickable import clickable
 from itneurons.explorer import Explorer
 from itneurons.preferred import PreferredImages
 from tests.small import normalised
@@ -53,6 +57,36 @@ def test_the_slider_goes_from_the_best_neuron_to_the_worst(explorer):
     assert explorer.portrait.value != first
     with Image.open(BytesIO(explorer.portrait.value)) as image:
         assert image.size[0] == 900
+
+
+def test_a_dot_chooses_its_neuron(explorer):
+    assert explorer.dots.value == explorer.slider.value == 1
+    assert explorer.dots.label.startswith("neuron 3, explained variance 0.9")
+    first = explorer.portrait.value
+    explorer.dots.value = 5
+    assert explorer.slider.value == 5 and explorer.neuron == 0
+    assert explorer.portrait.value != first
+    explorer.slider.value = 1
+    assert explorer.dots.value == 1
+    assert explorer.portrait.value == first
+
+
+@pytest.mark.parametrize("ceiling", [None, [0.2, 0.4, 0.6, np.nan, 0.9]])
+def test_buttons_lie_on_the_dots_of_the_figure(explorer, ceiling):
+    with plt.rc_context():
+        plots.use_style()
+        figure = plots.all_neurons(explorer.score, ceiling)
+        widget, dots = clickable(figure, [(f"neuron {n}", n) for n in range(N_NEURONS)])
+    style, image, _ = widget.children
+    places = re.findall(r"label:nth-child\((\d+)\) input {left: ([\d.]+)%; top: ([\d.]+)%}", style.value)
+    assert [int(number) - 1 for number, _, _ in places] == [n for _, n in dots.options] == list(range(N_NEURONS))
+    with Image.open(BytesIO(image.value)) as drawn:
+        assert (f"{drawn.width}px", f"{drawn.height}px") == (widget.layout.width, widget.layout.height)
+        red = np.asarray(drawn.convert("RGB"))[..., 0]
+    for _, left, top in places:
+        row, column = (int(float(share) / 100 * size) for share, size in zip((top, left), red.shape))
+        # blue on white
+        assert red[row - 1 : row + 2, column - 1 : column + 2].min() < 150
 
 
 def test_an_image_is_made_on_demand(explorer):

@@ -57,6 +57,8 @@ FIGURES = {
     "portrait_of_little": lambda: plots.neuron_portrait(RATES[:3, 0], RATES[:3, 0], STIMULI[:3], ["one", ""], "Hz"),
     "population": lambda: plots.population(RATES[0], PREDICTED, STIMULI[0], "Hz"),
     "similarities": lambda: plots.similarities(np.eye(16), np.eye(16), sorted(NAMES[:16])),
+    "all_neurons": lambda: plots.all_neurons(SCORES, CEILING),
+    "all_neurons_without_a_ceiling": lambda: plots.all_neurons(SCORES),
     "field_centres": lambda: plots.field_centres(RNG.uniform(-0.3, 0.3, (7, 2)), RNG.uniform(-0.3, 0.3, (7, 2))),
     "fields": lambda: plots.fields(FIELDS, [f"neuron {i}" for i in range(7)], RNG.uniform(-0.3, 0.3, (7, 2))),
     "contributions": lambda: plots.layer_contributions(

@@ -12,6 +12,7 @@ from itneurons.plots.pictures import (
     stimuli_by_category,
 )
 from itneurons.plots.scores import (
+    all_neurons,
     best_layers,
     distributions,
     field_centres,
@@ -33,6 +34,7 @@ __all__ = [
     "GREEN",
     "ORANGE",
     "WIDTH",
+    "all_neurons",
     "as_jpeg",
     "attributions",
     "best_layers",

@@ -215,6 +215,34 @@ def similarities(measured, predicted, names):
     return figure
 
 
+def all_neurons(scores, ceiling=None):
+    """Explained variance of every neuron against its noise ceiling, or against its rank where that is unknown.
+
+    Parameters
+    ----------
+    scores : array of shape (n_neurons,)
+        Explained variance. What is below -0.2, or is not known, lies at the lower edge.
+    ceiling : array of shape (n_neurons,), optional
+        Explained variance of a perfect model.
+    """
+    figure, axis = plt.subplots(figsize=(WIDTH / 2, 3))
+    height = np.clip(np.nan_to_num(scores, nan=-np.inf), -0.2, None)
+    if ceiling is None:
+        place = np.argsort(np.argsort(-height, kind="stable")) + 1
+        axis.set(xlabel="neuron (sorted by explained variance)")
+    else:
+        place = np.clip(np.nan_to_num(ceiling), 0, 1)
+        axis.set(xlabel="noise ceiling (explained variance of a perfect model)", xlim=(-0.02, 1.02))
+    axis.plot(place, height, ".", color=BLUE, alpha=0.6, label="one neuron", zorder=3)
+    if ceiling is not None:
+        axis.plot([0, 1], [0, 1], color="black", linewidth=1, label="perfect prediction")
+    axis.set_ylabel("explained variance", fontsize=9)
+    axis.set_title("which neuron?", fontsize=9)
+    axis.xaxis.label.set_size(9)
+    axis.legend(fontsize=8, loc="upper right" if ceiling is None else "upper left")
+    return figure
+
+
 def field_centres(found, true):
     """Centres of receptive fields as found against as they are, horizontally and vertically.
 
