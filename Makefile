@@ -15,7 +15,7 @@ BIN := .venv/bin
 LOWER := .venv-lower
 SETTINGS := $(if $(BACKBONE),--set BACKBONE=$(BACKBONE)) $(foreach setting,$(SET),--set '$(setting)')
 # they run whole notebooks, or measure the memory and the speed of the newest versions
-SLOW := notebooks faults full_size benchmarks
+SLOW := notebooks browser faults full_size benchmarks
 
 .PHONY: run test lower bench lint install clean
 
