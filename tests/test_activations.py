@@ -1,7 +1,9 @@
 """Activations against plain forward passes, weights that are missing or damaged, and stored components."""
 
 import copy
+import gc
 import urllib.error
+import weakref
 from pathlib import Path
 
 import h5py
@@ -150,6 +152,23 @@ def test_layers_are_joined_place_by_place():
     # never finer than the finest
     assert extraction.concatenate_layers({"b": coarse}, ["b"]).equal(coarse)
     assert extraction.concatenate_layers({"a": fine[:0].bfloat16(), "b": coarse[:0]}, ["a", "b"]).shape == (0, 5, 7, 7)
+
+
+def test_no_copy_of_the_network_stays(small_resnet, monkeypatch):
+    copies, original = [], extraction._folded
+
+    def watched(model):
+        folded = original(model)
+        copies.append(weakref.ref(folded[0]))
+        return folded
+
+    monkeypatch.setattr(extraction, "_folded", watched)
+    gc.disable()
+    try:
+        extraction.extract_activations(small_resnet, normalised(2, SIZE), LAYERS)
+        assert [copy() for copy in copies] == [None]
+    finally:
+        gc.enable()
 
 
 def test_no_hook_stays(small_resnet):

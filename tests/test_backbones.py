@@ -259,6 +259,26 @@ def test_a_layer_that_gives_a_tuple_with_one_tensor_gives_that_tensor():
     assert reasons["attention.out_proj"] == "is not reached by the forward pass"
 
 
+@pytest.mark.parametrize("overwrites", [True, False])
+def test_a_layer_that_overwrites_what_a_layer_inside_it_gives_is_another_layer(overwrites):
+    class Unit(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+
+        def forward(self, images):
+            maps = self.norm(self.conv(images))
+            # as in GoogLeNet and Inception-v3
+            return functional.relu(maps, inplace=True) if overwrites else maps
+
+    model = nn.Sequential(Unit(), nn.Flatten()).eval()
+    shapes, reasons = stages.layer_shapes(model, 8, distinct=True)
+    assert ("0" in shapes) == overwrites
+    assert reasons.get("0") == (None if overwrites else "gives what 0.norm gives")
+    found = extraction.extract_activations(model, normalised(3, 8), ["0", "0.norm"], bfloat16=False)
+    assert torch.equal(found["0"], found["0.norm"].relu() if overwrites else found["0.norm"])
+
+
 def test_normalisations_of_timm_are_folded_with_their_activations(lite0):
     folded, replaced = extraction._folded(lite0)
     # all but the first

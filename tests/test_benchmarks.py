@@ -1,15 +1,20 @@
 """The benchmark, at a size that says nothing about speed: it runs, and both ways find the same."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks import report, usual
+from benchmarks import any_network, brainscore_scoring, report, usual
 from benchmarks.__main__ import main
 from benchmarks.task import STEPS, Task
 from itneurons.features.backbones import LAYERS
-from itneurons.recordings import simulated
+from itneurons.recordings import schema, simulated
+
+REPOSITORY = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +91,44 @@ def test_usual_ridge_chooses_for_each_neuron_by_itself():
     apart = [usual.ridge(train, rates[:, [neuron]], val, held_out, [1e-3, 1e3]) for neuron in range(2)]
     np.testing.assert_allclose(together, np.hstack(apart))
     assert together[:, 0].std() > 10 * together[:, 1].std()
+
+
+def test_no_layer_is_lost_and_reasons_are_counted():
+    reasons = {
+        "a": "is used 2 times for an image",
+        "b": "is used 3 times for an image",
+        "c": "passes on what it is given",
+    }
+    result = {"network": "net", "modules": ["a", "b", "c", "d", "e"], "scored": ["d"], "reasons": reasons}
+    assert any_network.unaccounted(result) == ["e"]
+    assert any_network.counted(reasons) == ["2 is used 2 times for an image (a)", "1 passes on what it is given (c)"]
+    row = any_network.row(result | {"failure": "", "seconds": 61.4, "peak_memory": 2.5e9})
+    assert row.startswith("| net | 5 | 1 | 2 is used") and row.endswith("| 61 s | 2.50 GB |")
+    assert len(any_network.TWELVE) == 12
+
+
+def test_peak_memory_counts_what_is_gone_again():
+    # in a process of its own, which has had little yet
+    code = "import numpy as np; from benchmarks.brainscore_theirs import peak_memory as peak; before = peak()"
+    code += "; np.ones(10**7).sum(); print(peak() - before)"
+    grown = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True, cwd=REPOSITORY)
+    assert 7e7 < int(grown.stdout) < 1.2e8
+
+
+def test_side_by_side_with_brainscore_shows_both_and_their_ratio():
+    found = {"scores": [0.25, 0.5], "ceiling": 0.8, "seconds": {"a": 30.0, "b": 70.0}, "peak_memory": 6e9}
+    found |= {"memory_before": 1e9, "threads": 1, "torch": "2"}
+    ours = found | {"scores": [0.3, 0.5], "seconds": {"a": 10.0}, "peak_memory": 2e9}
+    summary = {"layers": ["x", "y"], "theirs": found, "ours": ours, "ours_on_their_features": [0.2501, 0.5]}
+    text = brainscore_scoring.tables(summary)
+    assert "| x | 0.2500 | 0.3000 | 0.2501 | +0.00010 |" in text
+    assert "| time | 100.0 s | 10.0 s | 10.0 |" in text and "| peak memory | 6.00 GB | 2.00 GB | 3.0 |" in text
+
+
+def test_brainscore_that_fails_says_why(tmp_path):
+    with pytest.raises(RuntimeError, match=r"ended with 1 in(.|\n)*settings\.json"):
+        brainscore_scoring.run_theirs(tmp_path, sys.executable)
+
+
+def test_objects_of_the_side_by_side_are_one_for_each_category():
+    assert sorted(map(schema.category_of, brainscore_scoring.NAMES)) == sorted(schema.CATEGORIES)

@@ -210,11 +210,12 @@ def _folded(model):
     layers asked for, or the same layer would differ in its last digits. The first convolution, which is often asked
     for, stays.
     """
-    model, replaced = copy.deepcopy(model).eval(), {}
+    original, model, replaced = model, copy.deepcopy(model).eval(), {}
     modules = dict(model.named_modules())
     first = next((module for module in modules.values() if isinstance(module, torch.nn.Conv2d)), None)
     try:
-        nodes = _Tracer().trace(model).nodes
+        # a traced network hangs in cycles until Python looks for them: several copies would lie in memory
+        nodes = _Tracer().trace(model if original.training else original).nodes
     except Exception:
         # a network whose path depends on what it sees: used as it is
         return model, replaced

@@ -57,7 +57,7 @@ def layer_shapes(model, input_size=None, distinct=False):
     """
     size, n_images = input_size or model.input_size, 2
     shapes, reasons, calls, again = {}, {}, Counter(), {}
-    given, latest = {}, ("", None)
+    given, latest = {}, ("", None, None)
 
     def note_input(name):
         def hook(module, inputs):
@@ -75,9 +75,9 @@ def layer_shapes(model, input_size=None, distinct=False):
                 # a ReLU that works in place gives the same memory with other content: its version tells
                 if given[name] == (_content(tensor), tensor._version):
                     again[name] = None
-                elif latest[0].startswith(f"{name}.") and latest[1] is tensor:
+                elif latest[0].startswith(f"{name}.") and latest[1] is tensor and latest[2] == tensor._version:
                     again[name] = latest[0]
-                latest = name, tensor
+                latest = name, tensor, tensor._version
             if tensor is None:
                 reasons[name] = "gives several tensors, or none"
             elif tensor.dim() < 2 or len(tensor) != n_images:
