@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -27,6 +28,27 @@ FIELDS = RNG.random((7, 5, 6))
 RESULT = Result("combined", "network", "layer1", "val", RATES, PREDICTED, CEILING)
 ONE_NEURON = Result("combined", "one", "", "val", RATES[:, :1], PREDICTED[:, :1])
 UNKNOWN = Result("combined", "network without a ceiling", "", "val", RATES, PREDICTED)
+# forty layers, more than have room for a name
+LAYER_SCORES = pd.DataFrame(
+    [
+        ("network", f"features.{layer}", metric, split, layer / 80, layer / 80 - spread, layer / 80 + spread)
+        for layer in range(40)
+        for metric, split, spread in (
+            ("explained_variance", "held_out", np.nan),
+            ("explained_variance", "val", 0.02),
+            ("explained_variance", "test", 0.02),
+            ("cka", "test", 0.03),
+        )
+    ],
+    columns=("network", "layer", "metric", "split", "value", "low", "high"),
+)
+BOARD = pd.DataFrame({"network": ["resnet50", "vgg16, random"], "layer": "layer4", "parameters": [2e7, 1e8]})
+BOARD = BOARD.assign(
+    seconds=[100.0, 300.0],
+    **{f"explained_variance_{split}": [0.4, 0.2] for split in ("val", "test")},
+    **{f"explained_variance_{split}_low": [0.3, 0.1] for split in ("val", "test")},
+    **{f"explained_variance_{split}_high": [0.5, 0.3] for split in ("val", "test")},
+)
 FIGURES = {
     "stimuli": lambda: plots.stimuli_by_category(STIMULI, NAMES, object_categories(NAMES), n_each=4),
     "stimuli_without_names": lambda: plots.stimuli_by_category(STIMULI, [""] * 30, [""] * 30, n_each=4),
@@ -60,6 +82,12 @@ FIGURES = {
     "all_neurons": lambda: plots.all_neurons(SCORES, CEILING),
     "all_neurons_without_a_ceiling": lambda: plots.all_neurons(SCORES),
     "field_centres": lambda: plots.field_centres(RNG.uniform(-0.3, 0.3, (7, 2)), RNG.uniform(-0.3, 0.3, (7, 2))),
+    "score_profile": lambda: plots.score_profile(LAYER_SCORES, 0.8),
+    "score_profile_without_test_rates": lambda: plots.score_profile(LAYER_SCORES[LAYER_SCORES["split"] != "test"]),
+    "leaderboard": lambda: plots.leaderboard(BOARD),
+    "leaderboard_without_test_rates": lambda: plots.leaderboard(
+        BOARD.drop(columns=[column for column in BOARD if "test" in column])
+    ),
     "fields": lambda: plots.fields(FIELDS, [f"neuron {i}" for i in range(7)], RNG.uniform(-0.3, 0.3, (7, 2))),
     "contributions": lambda: plots.layer_contributions(
         [f"layer{i}" for i in range(8)], np.tile(SCORES / 8, (8, 1)), RESULT, UNKNOWN
