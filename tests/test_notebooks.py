@@ -1,7 +1,9 @@
 """The four notebooks, small, from nothing to the last table: they run, they agree with themselves, they go on."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -106,10 +108,30 @@ def test_the_table_of_the_readme_is_that_of_the_scores():
             assert float(cell.split()[0]) == pytest.approx(means[split, model, layer], abs=6e-4)
 
 
+def examples():
+    """What README shows of Python: neurons to question, and the scores of a network."""
+    return re.findall(r"```python\n(.*?)```", (HERE / "README.md").read_text(), re.DOTALL)
+
+
 def test_the_example_of_the_readme_runs_as_written():
-    (example,) = re.findall(r"```python\n(.*?)```", (HERE / "README.md").read_text(), re.DOTALL)
-    done = subprocess.run([sys.executable, "-c", example], cwd=HERE, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", examples()[0]], cwd=HERE, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     # two photographs, and a rate for each neuron of the saved model
     assert "picture 0" in done.stdout
     assert "[2 rows x 168 columns]" in done.stdout
+
+
+def test_the_scores_of_the_readme_run_as_written(tmp_path, recording):
+    # a small recording in place of the simulated one, and layers enough to see that they are there
+    shutil.copy(recording, tmp_path / "IT_data_simulated.h5")
+    example = examples()[1].replace('layers="all"', 'layers=["blocks.0", "global_pool"]')
+    assert example != examples()[1]
+    done = subprocess.run(
+        [sys.executable, "-c", example],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(HERE)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "blocks.0" in done.stdout and "explained variance, validation" in done.stdout
