@@ -8,6 +8,7 @@ from itneurons.evaluation import (
     correlation_matrix,
     explained_variance,
     noise_ceiling,
+    noise_of,
     paired_difference,
     summarise,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "load_test_rates",
     "load_trials",
     "noise_ceiling",
+    "noise_of",
     "object_categories",
     "paired_difference",
     "seed_everything",

@@ -7,7 +7,8 @@ import pytest
 import torch
 from sklearn.metrics import explained_variance_score
 
-from itneurons.evaluation import metrics
+from benchmarks import coverage
+from itneurons.evaluation import bootstrap, metrics
 
 
 def problem(n_images=60, n_neurons=7, seed=0, noise=0.7, dtype=np.float32):
@@ -218,42 +219,77 @@ def drawn_images(n_images, n_bootstrap, seed):
     return [np.repeat(np.arange(n_images), count) for count in counts]
 
 
-def test_intervals_agree_with_explicit_resampling():
+def test_draws_agree_with_explicit_resampling():
     true, predicted = problem(40, 6, noise=2.5)
     _, baseline = problem(40, 6, noise=4)
-    ceiling = np.array([0.9, 0.8, 0.05, 0.7, np.nan, 0.6])
-    kept = [0, 1, 3, 5]
-    ev, r, fraction, difference = [], [], [], []
-    for images in drawn_images(40, 200, seed=3):
+    ceiling = np.array([0.9, 0.8, 0.3, 0.7, 0.5, 0.6])
+    draws = bootstrap.Draws(200, 3, true=true, predicted=predicted, residual=true - predicted, baseline=true - baseline)
+    scores = bootstrap.explained_variance, bootstrap.correlation, bootstrap.fraction_of(ceiling), bootstrap.difference
+    found = [draws.mean(score)[0] for score in scores]
+    for draw, images in enumerate([np.arange(40), *drawn_images(40, 200, seed=3)]):
         drawn = sklearn_explained_variance(true[images], predicted[images])
-        ev.append(drawn.mean())
-        r.append(numpy_correlation(true[images], predicted[images]).mean())
-        fraction.append((drawn[kept] / ceiling[kept]).mean())
-        difference.append(drawn.mean() - sklearn_explained_variance(true[images], baseline[images]).mean())
-    summary = metrics.summarise(true, predicted, ceiling, n_bootstrap=200, seed=3)
-    paired = metrics.paired_difference(true, predicted, baseline, n_bootstrap=200, seed=3)
-    assert summary.n_left_out == 2
-    whole = sklearn_explained_variance(true, predicted)
-    for interval, value, draws in (
-        (summary.explained_variance, whole.mean(), ev),
-        (summary.correlation, numpy_correlation(true, predicted).mean(), r),
-        (summary.fraction, (whole[kept] / ceiling[kept]).mean(), fraction),
-        (paired, whole.mean() - sklearn_explained_variance(true, baseline).mean(), difference),
-    ):
-        np.testing.assert_allclose(interval, (value, *np.percentile(draws, [2.5, 97.5])), rtol=1e-4)
+        expected = (
+            drawn.mean(),
+            numpy_correlation(true[images], predicted[images]).mean(),
+            (drawn / ceiling).mean(),
+            (drawn - sklearn_explained_variance(true[images], baseline[images])).mean(),
+        )
+        np.testing.assert_allclose([means[draw] for means in found], expected, rtol=1e-4, atol=1e-6)
 
 
-def test_intervals_cover_the_truth():
-    noise, n_images, runs = 1.0, 150, 150
-    truth = 1 - noise**2 / 9, 1 / np.sqrt(1 + noise**2 / 9), (1 - noise**2 / 9) / 0.9
-    hits = np.zeros(3)
-    for seed in range(runs):
-        summary = metrics.summarise(*problem(n_images, 5, seed, noise), np.full(5, 0.9), n_bootstrap=200, seed=seed)
-        intervals = summary.explained_variance, summary.correlation, summary.fraction
-        hits += [interval.low <= value <= interval.high for interval, value in zip(intervals, truth)]
-    # 95 % in truth; three binomial standard errors of 150 runs are 5 %, and percentiles cover a little less
-    assert (hits / runs > 0.87).all()
-    assert (hits / runs < 1).all()
+@pytest.mark.parametrize("name", ["explained variance", "correlation", "paired difference", "fraction", "ceiling"])
+def test_standard_errors_are_those_of_the_influence_of_each_image(name):
+    score, _ = coverage.SCORES[name]
+    true, predicted = problem(30, 4, noise=1.5)
+    noise = np.random.default_rng(0).uniform(0.5, 1.5, true.shape)
+    rates = {"true": true, "predicted": predicted, "residual": true - predicted, "baseline": true - predicted[::-1]}
+    _, errors = bootstrap.Draws(10, 0, noise, **rates).mean(score)
+
+    def weighted(weights):
+        variances = {
+            key: np.average((part - np.average(part, axis=0, weights=weights)) ** 2, axis=0, weights=weights)[None]
+            for key, part in rates.items()
+        }
+        variances["noise"] = np.average(noise, axis=0, weights=weights)[None]
+        return score(variances)[0].mean()
+
+    step, same = 1e-5, np.full(30, 1 / 30)
+    # what a little more weight of one image does to the score
+    influence = [(weighted((1 - step) * same + step * one) - weighted(same)) / step for one in np.eye(30)]
+    assert errors[0] == pytest.approx(np.sqrt(np.mean(np.square(influence)) / 30), rel=1e-3)
+
+
+def test_an_interval_of_a_normal_score_is_two_standard_errors_wide():
+    rng = np.random.default_rng(0)
+    low, high = bootstrap.interval(np.append(0.5, 0.5 + 0.1 * rng.standard_normal(100_000)), np.full(100_001, 0.1))
+    assert (low, high) == pytest.approx((0.5 - 0.196, 0.5 + 0.196), abs=0.002)
+    # draws that lie too low on average say that so does the score itself
+    means = np.append(0.5, 0.4 + 0.1 * rng.standard_normal(100_000))
+    assert bootstrap.interval(means, np.full(100_001, 0.1)) == pytest.approx((0.404, 0.796), abs=0.002)
+
+
+@pytest.mark.parametrize("population", ["Gaussian", "sparse"])
+def test_intervals_cover_the_truth(population):
+    held = coverage.coverage(coverage.POPULATIONS[population], 120, n_bootstrap=300, of=(10,))
+    for name, (studentised, percentiles) in held.items():
+        # 95 % in truth; three binomial standard errors of 120 samples are 6 %
+        assert studentised > 0.88, name
+        if population == "sparse" and name in ("explained variance", "ceiling, 10 trials"):
+            # the plain bootstrap would not do
+            assert percentiles < 0.85, name
+
+
+def test_an_estimated_ceiling_widens_the_interval_of_the_fraction():
+    population, rng = coverage.POPULATIONS["Gaussian"], np.random.default_rng(0)
+    rates, predicted, _ = population.draw(200, rng)
+    trials = population.trials(rates, 4, rng)
+    measured, ceiling = trials.mean(axis=0), metrics.noise_ceiling(trials)
+    known = metrics.summarise(measured, predicted, ceiling).fraction
+    estimated = metrics.summarise(measured, predicted, ceiling, noise=metrics.noise_variance(trials)).fraction
+    assert known.value == estimated.value
+    assert estimated.high - estimated.low != pytest.approx(known.high - known.low, rel=1e-3)
+    both = metrics.mean_ceiling(trials)
+    assert both.low < ceiling.mean() < both.high
 
 
 def test_pairing_narrows_the_interval_of_a_difference():
@@ -261,11 +297,9 @@ def test_pairing_narrows_the_interval_of_a_difference():
     true, predicted = problem(100, 6, noise=2)
     baseline = predicted + 0.3 * rng.standard_normal(true.shape)
     paired = metrics.paired_difference(true, predicted, baseline)
-    draws = [
-        metrics._bootstrap(true, part, 1000, seed)[0].mean(axis=1) for seed, part in enumerate((predicted, baseline))
-    ]
-    low, high = np.percentile(draws[0] - draws[1], [2.5, 97.5])
-    assert paired.high - paired.low < 0.7 * (high - low)
+    apart = [metrics.summarise(true, part).explained_variance for part in (predicted, baseline)]
+    width = np.hypot(*(interval.high - interval.low for interval in apart))
+    assert paired.high - paired.low < 0.7 * width
     assert paired.low < paired.value < paired.high
     assert metrics.paired_difference(true, predicted, predicted) == (0, 0, 0)
 

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from itneurons.evaluation import bootstrap
+
 # below this ceiling a neuron's fraction of the ceiling is mostly noise divided by noise
 LOWEST_CEILING = 0.1
 
@@ -216,36 +218,49 @@ class Summary(NamedTuple):
     n_left_out: int
 
 
-def summarise(true, predicted, ceiling=None, n_bootstrap=1000, seed=0):
-    """Mean scores of a model with 95 % bootstrap intervals over images.
+def summarise(true, predicted, ceiling=None, n_bootstrap=1000, seed=0, noise=None):
+    """Mean scores of a model with 95 % intervals over images.
 
-    Images are drawn with replacement, the scores of every neuron are computed on the drawn images and averaged
-    over neurons; the interval is that of the percentiles 2.5 and 97.5 (Efron 1979). Neurons that do not vary are
-    left out of the averages.
+    The intervals are those of ``bootstrap.interval``: images are drawn with replacement, the scores of every neuron are
+    computed on the drawn images and averaged over neurons, in units of the standard error of that draw. They are
+    corrected for the bias that few images bring, and so need not lie symmetrically about the score. Neurons that do not
+    vary are left out of the averages.
 
     Parameters
     ----------
     true, predicted : array of shape (n_images, n_neurons)
     ceiling : array of shape (n_neurons,), optional
-        Noise ceiling of each neuron, as explained variance; it is taken as known.
+        Noise ceiling of each neuron, as explained variance.
     n_bootstrap : int
     seed : int
         Summaries with one seed draw the same images.
+    noise : array of shape (n_images, n_neurons), optional
+        Of ``noise_variance``, where the ceiling was estimated from trials of these images: the interval of the fraction
+        then holds the uncertainty of the ceiling too. Without it the ceiling is taken as known.
 
     Returns
     -------
     summary : Summary
     """
-    drawn_ev, drawn_r = _bootstrap(true, predicted, n_bootstrap, seed)
+    true, predicted = _checked_pair(true, predicted)
     ev, r = explained_variance(true, predicted), correlation(true, predicted)
+    # a neuron whose noise is not known has no ceiling either, and is left out of the fraction
+    noise = None if noise is None else _checked_pair(true, np.nan_to_num(noise))[1]
+    draws = bootstrap.Draws(n_bootstrap, seed, noise, true=true, predicted=predicted, residual=true - predicted)
     fraction, n_left_out = None, 0
     if ceiling is not None:
         kept = np.asarray(ceiling) >= LOWEST_CEILING
         n_left_out = int((~kept).sum())
         if kept.any():
             known = np.asarray(ceiling)[kept]
-            fraction = _interval(ev[kept] / known, drawn_ev[:, kept] / known)
-    return Summary(_interval(ev, drawn_ev), _interval(r, drawn_r), fraction, n_left_out)
+            score = bootstrap.fraction_of(known) if noise is None else bootstrap.fraction(LOWEST_CEILING)
+            fraction = _interval(ev[kept] / known, draws.of(kept), score)
+    return Summary(
+        _interval(ev, draws, bootstrap.explained_variance, bootstrap.BELOW_ONE),
+        _interval(r, draws, bootstrap.correlation, bootstrap.FISHER),
+        fraction,
+        n_left_out,
+    )
 
 
 def paired_difference(true, predicted, baseline, n_bootstrap=1000, seed=0):
@@ -261,43 +276,59 @@ def paired_difference(true, predicted, baseline, n_bootstrap=1000, seed=0):
         Mean over neurons of the difference of explained variances; an interval that excludes zero says that
         the images do not explain the difference.
     """
-    drawn = _bootstrap(true, predicted, n_bootstrap, seed)[0] - _bootstrap(true, baseline, n_bootstrap, seed)[0]
-    return _interval(explained_variance(true, predicted) - explained_variance(true, baseline), drawn)
+    (true, predicted), baseline = _checked_pair(true, predicted), _checked_pair(true, baseline)[1]
+    values = explained_variance(true, predicted) - explained_variance(true, baseline)
+    draws = bootstrap.Draws(n_bootstrap, seed, true=true, residual=true - predicted, baseline=true - baseline)
+    return _interval(values, draws, bootstrap.difference)
 
 
-def _interval(values, drawn):
+def mean_ceiling(trials, n_bootstrap=1000, seed=0, n_splits=100):
+    """Noise ceiling, averaged over neurons, with its 95 % interval over images.
+
+    Parameters
+    ----------
+    trials : array of shape (n_trials, n_images, n_neurons)
+        As for ``noise_ceiling``.
+    n_bootstrap, seed, n_splits : int
+
+    Returns
+    -------
+    ceiling : Interval
+        Over the neurons that have a ceiling. Split halves give the value, and the variances between and within images,
+        to which halves lead when they are split in all ways, the interval.
+    """
+    values = noise_ceiling(trials, n_splits, seed)
+    draws = bootstrap.Draws(n_bootstrap, seed, noise_variance(trials), true=np.nanmean(_array(trials), axis=0))
+    return _interval(values, draws, bootstrap.ceiling, bootstrap.BELOW_ONE)
+
+
+def noise_variance(trials):
+    """Squared standard error of each mean response: the variance over trials divided by their number.
+
+    Parameters
+    ----------
+    trials : array of shape (n_trials, n_images, n_neurons)
+        Single-trial responses; NaN where a trial is missing.
+
+    Returns
+    -------
+    noise : array of shape (n_images, n_neurons)
+        An image with one trial, or none, has the neuron's mean variance over trials. NaN where no image of the neuron
+        has two.
+    """
+    trials = _array(trials)
+    counts = np.isfinite(trials).sum(axis=0)
+    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)
+        variance = np.nanvar(trials, axis=0) * counts / (counts - 1)
+        return np.where(counts < 2, np.nanmean(variance, axis=0), variance) / np.maximum(counts, 1)
+
+
+def _interval(values, draws, score, link=None):
     with warnings.catch_warnings():
         # the mean over no neuron is NaN, and a warning has named the neurons already
         warnings.simplefilter("ignore", RuntimeWarning)
-        low, high = np.nanpercentile(np.nanmean(drawn, axis=1), [2.5, 97.5])
-        return Interval(float(np.nanmean(values)), float(low), float(high))
-
-
-def _bootstrap(true, predicted, n_bootstrap, seed):
-    """Explained variance and correlation (n_bootstrap, n_neurons) on images drawn with replacement."""
-    true, predicted = _checked_pair(true, predicted)
-    n_images = len(true)
-    rng = np.random.default_rng(seed)
-    # how often each image is drawn turns every resampled moment into a matrix product
-    weights = rng.multinomial(n_images, np.full(n_images, 1 / n_images), size=n_bootstrap) / n_images
-    # centred first, for the differences of squares below
-    true, predicted = true - true.mean(axis=0), predicted - predicted.mean(axis=0)
-
-    def moments(a, b):
-        return weights @ (a * b) - (weights @ a) * (weights @ b)
-
-    def variance(values):
-        # a neuron that answers to few images may not vary over those drawn: what is left is rounding
-        drawn = moments(values, values)
-        varies = ~_is_constant(values) & (drawn > 1e-12 * values.var(axis=0))
-        return np.where(varies, drawn, np.nan)
-
-    residual = true - predicted
-    var_true, var_predicted = variance(true), variance(predicted)
-    ev = 1 - moments(residual, residual) / var_true
-    r = moments(true, predicted) / np.sqrt(var_true * var_predicted)
-    r[np.isnan(var_predicted) & ~np.isnan(var_true)] = 0
-    return ev, r
+        return Interval(float(np.nanmean(values)), *bootstrap.interval(*draws.mean(score), link))
 
 
 def check_features(features, rates):

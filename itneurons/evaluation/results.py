@@ -10,7 +10,14 @@ import pandas as pd
 from filelock import FileLock
 
 from itneurons.evaluation.ensemble import mean_score
-from itneurons.evaluation.metrics import ceiling_of_one_trial, correlation, explained_variance, noise_ceiling, summarise
+from itneurons.evaluation.metrics import (
+    ceiling_of_one_trial,
+    correlation,
+    explained_variance,
+    noise_ceiling,
+    noise_variance,
+    summarise,
+)
 from itneurons.recordings.load import load_trials
 from itneurons.recordings.schema import text_of
 from itneurons.storage.files import written_whole
@@ -30,11 +37,15 @@ COLUMNS = (
 )
 
 
+_NOISE = "noise_"
+
+
 @dataclass(frozen=True)
 class Result:
     """One model on one split: its names, what was measured and what it predicted, both (n_images, n_neurons).
 
-    ``method`` and ``features`` say what the model is in words that ``Results.find`` asks for, for example "ridge" on
+    ``noise`` is the squared standard error of each measured rate, where trials are known (``noise_of``). ``method`` and
+    ``features`` say what the model is in words that ``Results.find`` asks for, for example "ridge" on
     "pixels"; both may be empty.
     """
 
@@ -49,6 +60,7 @@ class Result:
     method: str = ""
     features: str = ""
     about: dict = field(default_factory=dict)
+    noise: np.ndarray | None = None
 
     @property
     def name(self):
@@ -63,7 +75,7 @@ class Result:
 
     def summary(self, **options):
         """``metrics.Summary`` of this model."""
-        return summarise(self.measured, self.predicted, self.ceiling, **options)
+        return summarise(self.measured, self.predicted, self.ceiling, noise=self.noise, **options)
 
 
 class Results:
@@ -76,10 +88,12 @@ class Results:
         Where the recordings come from, as ``utils.source_of`` says it.
     folder : str or Path
         Where ``scores.csv`` goes; predictions go to ``predictions/`` in it.
+    noise : dict of str to array of shape (n_images, n_neurons), optional
+        By split, as ``noise_of`` gives it; intervals of fractions of the ceiling then hold the ceiling's uncertainty.
     """
 
-    def __init__(self, notebook, source, folder="figures"):
-        self.notebook, self.source, self.folder = notebook, source, Path(folder)
+    def __init__(self, notebook, source, folder="figures", noise=None):
+        self.notebook, self.source, self.folder, self.noise = notebook, source, Path(folder), noise or {}
         self._results = {}
 
     def add(
@@ -119,7 +133,18 @@ class Results:
             None if values is None else np.asarray(values, dtype=np.float32) for values in (ceiling, predicted_test)
         )
         result = Result(
-            approach, model, layer, split, measured, predicted, ceiling, predicted_test, method, features, about
+            approach,
+            model,
+            layer,
+            split,
+            measured,
+            predicted,
+            ceiling,
+            predicted_test,
+            method,
+            features,
+            about,
+            self.noise.get(split),
         )
         self._results[model, layer, split] = result
         return result
@@ -203,6 +228,8 @@ class Results:
         words = ("approach", "model", "layer", "split", "method", "features", "about")
         with written_whole(path, size) as temporary, create(temporary) as file:
             write_text(file, "source", self.source)
+            for split, values in self.noise.items():
+                write_checked(file, f"{_NOISE}{split}", values.astype(np.float32))
             for index, result in enumerate(self):
                 group = file.create_group(f"{index:03d}")
                 write_text(group, "names", json.dumps({name: getattr(result, name) for name in words}))
@@ -231,6 +258,17 @@ def ceiling_of(path, split="val", seed=0):
     return None
 
 
+def noise_of(path):
+    """Squared standard errors of the measured rates, by split, as far as single trials are known.
+
+    Returns
+    -------
+    noise : dict of str to array of shape (n_images, n_neurons)
+    """
+    trials = {split: load_trials(path, split) for split in ("val", "test")}
+    return {split: noise_variance(values) for split, values in trials.items() if values is not None}
+
+
 def predictions_path(folder, notebook):
     """Where the predictions of a notebook are kept."""
     return Path(folder) / "predictions" / f"{notebook}.h5"
@@ -257,9 +295,10 @@ def load_results(folder, notebook, source):
             if found != source:
                 print(f"{path} holds predictions for {found}: left out. Run {notebook}.ipynb again")
                 return None
-            results = Results(notebook, source, folder)
+            noise = {name.removeprefix(_NOISE): file[name][()] for name in file if name.startswith(_NOISE)}
+            results = Results(notebook, source, folder, noise)
             # by name: file.values() gives None for what is damaged
-            for group in (file[name] for name in file):
+            for group in (file[name] for name in file if not name.startswith(_NOISE)):
                 names = json.loads(group.attrs["names"])
                 about = names.pop("about")
                 arrays = {name: group[name][()] for name in group}

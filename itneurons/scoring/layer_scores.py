@@ -7,7 +7,7 @@ import numpy as np
 
 from itneurons.evaluation.brainscore import pls_correlations
 from itneurons.evaluation.ensemble import mean_score
-from itneurons.evaluation.metrics import Interval, noise_ceiling, summarise
+from itneurons.evaluation.metrics import Interval, noise_ceiling, noise_variance, summarise
 from itneurons.evaluation.representation import correlation_distances, dissimilarity_correlation, linear_cka
 from itneurons.features.components import components_of_kernel
 from itneurons.recordings.load import (
@@ -43,6 +43,8 @@ class Recording:
     rates : dict of str to array of shape (n_images, n_neurons)
     ceilings : dict of str to array of shape (n_neurons,)
         Of validation and test, where single trials are known.
+    noise : dict of str to array of shape (n_images, n_neurons)
+        Squared standard errors of the rates there.
     consistency : float or None
         The median over neurons of the reliability, by which Brain-Score's number is divided.
     """
@@ -56,6 +58,7 @@ class Recording:
     image_ids: dict
     rates: dict
     ceilings: dict
+    noise: dict
     consistency: float | None
 
     @property
@@ -101,6 +104,7 @@ def read_recording(path, seed=0):
         image_ids={split: ids for split in rates if (ids := load_image_ids(path, split)) is not None},
         rates=rates,
         ceilings=ceilings,
+        noise={split: noise_variance(values) for split, values in trials.items()},
         consistency=consistency,
     )
 
@@ -154,7 +158,8 @@ def _ridge(components, recording, seed):
     for split, features in zip(("val", "test"), components[1:]):
         predictions[split] = ridge.predict(features)
         if split in rates:
-            summary = summarise(rates[split], predictions[split], recording.ceilings.get(split), seed=seed)
+            known = recording.ceilings.get(split), recording.noise.get(split)
+            summary = summarise(rates[split], predictions[split], known[0], seed=seed, noise=known[1])
             scores["explained_variance", split] = summary.explained_variance
             scores["correlation", split] = summary.correlation
             if summary.fraction is not None:
