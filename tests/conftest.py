@@ -19,6 +19,7 @@ torch.set_num_threads(1)
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
     """Where several processes share the tests, those of a file stay together, and those that share a finished run."""
     if config.pluginmanager.hasplugin("xdist"):
