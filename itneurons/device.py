@@ -40,6 +40,11 @@ def has_bfloat16(device="cpu"):
     return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
+def autocast(device, bfloat16):
+    """Compute in bfloat16 inside the block, where that is safe and asked for."""
+    return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=bfloat16)
+
+
 def seed_everything(seed):
     """Seed Python, numpy, torch and CUDA, and ask cuDNN for deterministic algorithms."""
     random.seed(seed)

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
 from itneurons import attribution, preferred
 from itneurons.device import get_device, has_bfloat16
 from itneurons.features import concatenate_layers, extract_activations, load_backbone
 from itneurons.features.extraction import as_wanted
+from itneurons.features.stages import at_places
 from itneurons.networks import CheckpointError, load_checkpoint, predict
 from itneurons.pictures import stimuli_of
 from itneurons.recordings.schema import IMAGE_SIZE
@@ -320,8 +320,7 @@ class NeuronModel:
         if len(parts) == 1:
             return parts[0]
         places = [min(7, max(part.shape[axis] for part in parts)) for axis in (2, 3)]
-        averaged = [adaptive_avg_pool2d(part, [min(n, m) for n, m in zip(part.shape[2:], places)]) for part in parts]
-        return torch.cat([interpolate(part, size=places, mode="bilinear") for part in averaged], dim=1)
+        return torch.cat([at_places(part, places) for part in parts], dim=1)
 
     def most_exciting_image(self, neuron, **options):
         """The image that drives a neuron most, or one image for each of several: see ``preferred``."""

@@ -310,3 +310,20 @@ def _blocks(model, shapes):
 def _evenly(names):
     n_kept = min(_N_BLOCKS, len(names))
     return tuple(names[len(names) * (index + 1) // n_kept - 1] for index in range(n_kept))
+
+
+def at_places(maps, places):
+    """Maps brought to a number of places: finer ones averaged over each place, coarser ones interpolated.
+
+    Parameters
+    ----------
+    maps : tensor of shape (n_images, n_channels, height, width)
+        Gradients pass through.
+    places : sequence of two int
+
+    Returns
+    -------
+    maps : tensor of shape (n_images, n_channels, *places)
+    """
+    averaged = nn.functional.adaptive_avg_pool2d(maps, [min(n, m) for n, m in zip(maps.shape[2:], places)])
+    return nn.functional.interpolate(averaged, size=tuple(places), mode="bilinear")

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import torch
 
+from itneurons.device import seeded
 from itneurons.networks.models import BackboneReadout, ResCNN, ShallowCNN
 from itneurons.networks.shared_core import SharedCore
+from itneurons.networks.training import History
 from itneurons.storage.files import written_whole
-from itneurons.storage.stored import UnusableError
+from itneurons.storage.stored import UnusableError, load_or_make
 
 # 2: the stages of a backbone go by their names, "core.layer3..."; in 1 by their numbers, "core.0..."
 FORMAT = 2
@@ -41,7 +43,11 @@ def save_checkpoint(path, network, **about):
         "weights": {name: value.cpu() for name, value in network.state_dict().items()},
         "about": about,
     }
-    size = sum(value.numel() * value.element_size() for value in content["weights"].values())
+    write(path, content, sum(value.numel() * value.element_size() for value in content["weights"].values()))
+
+
+def write(path, content, size=0):
+    """Write what ``read_safely`` reads, of at least ``size`` bytes; the file appears only when it is whole."""
     # to an open file: else the archive would hold the name of the temporary one, another every time
     with written_whole(path, size) as temporary, temporary.open("wb") as file:
         torch.save(content, file)
@@ -108,6 +114,40 @@ def load_checkpoint(path, **expected):
             f"{path}: its weights do not fit a {content['network']} of this version ({error})"
         ) from error
     return network.eval(), about
+
+
+def load_or_train(path, made_of, build, train, seed=0):
+    """Train a network and store it, or load it if it was trained before.
+
+    Parameters
+    ----------
+    path : str or Path
+    made_of : dict
+        All that the result depends on besides the network's configuration and the seed.
+    build : callable
+        Without arguments, gives an untrained network; what it draws comes from the seed.
+    train : callable
+        Trains the network that it is given, in place, and gives its history; called only where that is needed.
+    seed : int
+
+    Returns
+    -------
+    network : Network
+        As the file holds it.
+    history : training.History
+    """
+    with seeded(seed):
+        network = build()
+
+    def load(path, made_of):
+        return load_checkpoint(path, **made_of)
+
+    def store(path, made_of, history):
+        save_checkpoint(path, network, **made_of, history=vars(history))
+
+    made_of = {**made_of, "seed": seed, "config": network.config}
+    network_as_stored, about = load_or_make(path, made_of, lambda: train(network), load, store)
+    return network_as_stored, History(**about["history"])
 
 
 def read_safely(path):

@@ -13,11 +13,9 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
-from itneurons.device import seeded
-from itneurons.networks.checkpoints import load_checkpoint, save_checkpoint
-from itneurons.networks.training import History, fit, predict
+from itneurons.networks.checkpoints import load_or_train
+from itneurons.networks.training import fit, predict
 from itneurons.storage import disk_tensors
-from itneurons.storage.stored import load_or_make
 
 
 @dataclass(frozen=True)
@@ -80,22 +78,12 @@ def load_or_fit(path, made_of, build, train, held_out, seed=0, device="cpu", bfl
         As the file holds it.
     history : training.History
     """
-    with seeded(seed):
-        network = build()
-    made_of = {**made_of, **options, "seed": seed, "config": network.config}
     computing = {"device": device, "bfloat16": bfloat16, "description": description or Path(path).stem}
 
-    def load(path, made_of):
-        return load_checkpoint(path, **made_of)
-
-    def store(path, made_of, history):
-        save_checkpoint(path, network, **made_of, history=vars(history))
-
-    def make():
+    def fitted(network):
         return fit(network, train(), held_out(), seed=seed, **computing, **options)
 
-    network_as_stored, about = load_or_make(path, made_of, make, load, store)
-    return network_as_stored, History(**about["history"])
+    return load_or_train(path, {**made_of, **options}, build, fitted, seed)
 
 
 def train_committee(build, inputs, rates, held_out, path, made_of, seed=0, device="cpu", bfloat16=False, **options):

@@ -5,14 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
-from itneurons.device import seeded
-from itneurons.networks.checkpoints import CheckpointError, load_checkpoint, read_safely, save_checkpoint
+from itneurons.device import autocast, seeded
+from itneurons.networks.checkpoints import load_or_train, read_safely, write
+from itneurons.networks.descent import Descent
 from itneurons.networks.training import History
-from itneurons.storage.files import written_whole
-from itneurons.storage.stored import fingerprint, load_if_it_fits, load_or_make
+from itneurons.storage.stored import check_made_of, fingerprint, load_if_it_fits
 
 
 def fit_shared(
@@ -29,8 +28,8 @@ def fit_shared(
 ):
     """Train one core and the readouts of several recordings by mean squared error, where 1 is a neuron's variance.
 
-    AdamW with a one-cycle schedule; the batches of all recordings come in random order. What is kept is a running
-    average of the weights over about fifty steps. There is no early stopping: nothing is chosen here.
+    AdamW with a one-cycle schedule; the batches of all recordings come in random order. What is kept is the running
+    average of the weights (``Descent``). There is no early stopping: nothing is chosen here.
 
     Parameters
     ----------
@@ -69,23 +68,14 @@ def fit_shared(
     _check(network, recordings)
     network.normalise_to_all(recordings)
     network.to(device=device, memory_format=torch.channels_last)
-    groups = network.parameter_groups(learning_rate)
-    optimiser = torch.optim.AdamW(groups, fused=True)
     # as even as they come: a last batch of few images would be noise
     n_batches = {name: max(1, len(rates) // batch_size) for name, (_, rates) in recordings.items()}
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser,
-        [group["lr"] for group in groups],
-        total_steps=epochs * sum(n_batches.values()) + 1,
-        pct_start=0.15,
-        div_factor=10,
-        final_div_factor=50,
-    )
-    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.98), use_buffers=True)
-    kept = {"network": network, "average": average, "optimiser": optimiser, "schedule": schedule}
+    n_steps = epochs * sum(n_batches.values()) + 1
+    cycle = {"rise": 0.15, "div_factor": 10, "final_div_factor": 50}
+    descent = Descent(network, learning_rate, n_steps, longest_gradient=5.0, **cycle)
     made_of = {"config": network.config, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
     made_of |= {"seed": seed, "recordings": {name: _fingerprint(*pair) for name, pair in recordings.items()}}
-    history = _resumed(progress, made_of, kept)
+    history = _resumed(progress, made_of, descent.parts)
     before, start = history.seconds, time.perf_counter()
     done = len(history.loss)
     for epoch in tqdm(range(done, epochs), desc=description, unit="epoch", leave=False, initial=done, total=epochs):
@@ -102,24 +92,17 @@ def fit_shared(
             for index in draw.permutation(len(batches)):
                 name, images = batches[index]
                 inputs, rates = (part[np.sort(images)].to(device) for part in recordings[name])
-                with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=bfloat16):
+                with autocast(device, bfloat16):
                     predicted = network.rates(network.normalised(inputs), name)
                 errors = (predicted - rates.float()) / network.rate_scale[network.recordings[name][1]]
                 loss = errors.square().mean()
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-                optimiser.step()
-                schedule.step()
-                average.update_parameters(network)
+                descent.step(loss)
                 losses.append(loss.item())
-        history.loss.append(float(np.mean(losses)))
-        if not np.isfinite(history.loss[-1]):
-            raise FloatingPointError(f"The loss is not finite in epoch {epoch}; try a lower learning rate")
+        history.add_epoch(losses)
         history.seconds = before + time.perf_counter() - start
         if progress is not None:
-            _write(progress, made_of, kept, history)
-    network.load_state_dict(average.module.state_dict())
+            _write(progress, made_of, descent.parts, history)
+    network.load_state_dict(descent.average.module.state_dict())
     history.best_epoch = epochs - 1
     if progress is not None:
         Path(progress).unlink(missing_ok=True)
@@ -151,22 +134,13 @@ def load_or_fit_shared(path, made_of, build, recordings, seed=0, device="cpu", b
     history : training.History
     """
     path = Path(path)
-    with seeded(seed):
-        network = build()
-    made_of = {**made_of, **options, "seed": seed, "config": network.config}
+    progress = path.with_name(f"{path.stem}_unfinished.pth")
+    computing = {"device": device, "bfloat16": bfloat16, "progress": progress}
 
-    def make():
-        progress = path.with_name(f"{path.stem}_unfinished.pth")
-        computing = {"device": device, "bfloat16": bfloat16, "progress": progress}
+    def train(network):
         return fit_shared(network, recordings(), seed=seed, **computing, **options)
 
-    def store(path, made_of, history):
-        save_checkpoint(path, network, **made_of, history=vars(history))
-
-    network_as_stored, about = load_or_make(
-        path, made_of, make, lambda path, made_of: load_checkpoint(path, **made_of), store
-    )
-    return network_as_stored, History(**about["history"])
+    return load_or_train(path, {**made_of, **options}, build, train, seed)
 
 
 def _check(network, recordings):
@@ -189,27 +163,24 @@ def _fingerprint(inputs, rates):
     return fingerprint(rates, np.array(inputs.shape), inputs[:: max(1, len(inputs) // 20)].float())
 
 
-def _resumed(progress, made_of, kept):
+def _resumed(progress, made_of, parts):
     """Put everything back to how it was after the last epoch that was finished; gives its history."""
 
     def load(path, made_of):
         if not Path(path).exists():
             raise FileNotFoundError(path)
         content = read_safely(path)
-        different = [name for name in made_of if content["made_of"].get(name) != made_of[name]]
-        if different:
-            raise CheckpointError(f"it was made with other {', '.join(different)}")
+        check_made_of(content["made_of"], made_of)
         return content
 
     content = None if progress is None else load_if_it_fits(progress, made_of, load)
     if content is None:
         return History()
-    for name, part in kept.items():
+    for name, part in parts.items():
         part.load_state_dict(content[name])
     return History(**content["history"])
 
 
-def _write(progress, made_of, kept, history):
-    content = {name: part.state_dict() for name, part in kept.items()}
-    with written_whole(progress) as temporary, temporary.open("wb") as file:
-        torch.save({**content, "made_of": made_of, "history": vars(history)}, file)
+def _write(progress, made_of, parts, history):
+    content = {name: part.state_dict() for name, part in parts.items()}
+    write(progress, {**content, "made_of": made_of, "history": vars(history)})

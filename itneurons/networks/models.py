@@ -13,6 +13,11 @@ from itneurons.features.stages import stages_between
 from itneurons.networks.readouts import READOUTS, FactorisedReadout
 
 
+def scale_of(deviation):
+    """What values are divided by: their standard deviation; 1 where they do not vary, for then any scale serves."""
+    return torch.where(deviation > 0, deviation, 1.0)
+
+
 class Network(nn.Module):
     """What all networks share: ``forward`` takes (n_images, ...) and gives rates (n_images, n_neurons)."""
 
@@ -28,7 +33,11 @@ class Network(nn.Module):
     @classmethod
     def rebuilt(cls, config):
         """The network of a ``config``, its weights still to be loaded."""
-        return cls(**config)
+        # a function of the user's makes its backbone as it always does; of others no weights are asked for
+        own = {"pretrained": ":" in config["backbone"], "checkpoint": None} if "backbone" in config else {}
+        network = cls(**{**config, **own})
+        network.config = dict(config)
+        return network
 
     def normalise_to(self, inputs, rates):
         """Take the normalisation of the input, channel by channel, and of the rates from the training images.
@@ -42,11 +51,10 @@ class Network(nn.Module):
         moments = [torch.std_mean(part.float(), dim=(0, 2, 3), keepdim=True) for part in inputs.split(64, dim=1)]
         deviation, mean = (torch.cat(parts, dim=1) for parts in zip(*moments))
         self.input_mean.copy_(mean[0])
-        self.input_scale.copy_(torch.where(deviation > 0, deviation, 1.0)[0])
+        self.input_scale.copy_(scale_of(deviation)[0])
         deviation, mean = torch.std_mean(rates, dim=0)
         self.rate_mean.copy_(mean)
-        # a neuron that does not vary is predicted by its mean, whatever the scale
-        self.rate_scale.copy_(torch.where(deviation > 0, deviation, 1.0))
+        self.rate_scale.copy_(scale_of(deviation))
 
     def parameter_groups(self, learning_rate):
         """Parameters and their learning rates, as torch's optimisers take them."""
@@ -208,14 +216,6 @@ class BackboneReadout(Network):
         self.readout = nn.Sequential(
             nn.BatchNorm2d(shape[0], affine=False), nn.Dropout2d(dropout), READOUTS[readout](*shape, n_neurons)
         )
-
-    @classmethod
-    def rebuilt(cls, config):
-        # a function of the user's makes its network as it always does; of others no weights are asked for
-        own = ":" in config["backbone"]
-        network = cls(**{**config, "pretrained": own, "checkpoint": None})
-        network.config = dict(config)
-        return network
 
     def normalise_to(self, inputs, rates):
         super().normalise_to(inputs, rates)

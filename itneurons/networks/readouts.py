@@ -23,9 +23,7 @@ class FactorisedReadout(nn.Module):
         self.shape = (height, width)
 
     def forward(self, maps):
-        # one weight for each place and feature: a single matrix product, however many neurons
-        weights = torch.einsum("nc,np->ncp", self.features, self.mask).flatten(1)
-        return nn.functional.linear(maps.flatten(1), weights, self.bias)
+        return _under_masks(maps, self.mask, self.features, self.bias)
 
     def fields(self):
         """Spatial masks (n_neurons, height, width), non-negative, each with a sum of one."""
@@ -106,8 +104,7 @@ class GaussianMaskReadout(nn.Module):
         self.register_buffer("places", places, persistent=False)
 
     def forward(self, maps):
-        weights = torch.einsum("nc,np->ncp", self.features, self._mask()).flatten(1)
-        return nn.functional.linear(maps.flatten(1), weights, self.bias)
+        return _under_masks(maps, self._mask(), self.features, self.bias)
 
     def _mask(self):
         # neither narrower than a place of a coarse map nor without a place
@@ -121,6 +118,12 @@ class GaussianMaskReadout(nn.Module):
     def centres(self):
         """Positions (n_neurons, 2) as (x, y) in fractions of the image from its middle, y downwards."""
         return (self.position.detach().cpu() * 0.5).numpy()
+
+
+def _under_masks(maps, masks, features, bias):
+    # one weight for each place and feature: a single matrix product, however many neurons
+    weights = torch.einsum("nc,np->ncp", features, masks).flatten(1)
+    return nn.functional.linear(maps.flatten(1), weights, bias)
 
 
 def centres_of(fields):

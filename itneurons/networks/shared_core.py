@@ -7,11 +7,11 @@ recordings (Klindt, Ecker, Euler and Bethge 2017; Lurz et al. 2021). A new one t
 
 import torch
 from torch import nn
-from torch.nn.functional import adaptive_avg_pool2d, interpolate, softplus
+from torch.nn.functional import softplus
 
 from itneurons.features.backbones import load_backbone
-from itneurons.features.stages import stages_between
-from itneurons.networks.models import Network
+from itneurons.features.stages import at_places, stages_between
+from itneurons.networks.models import Network, scale_of
 from itneurons.networks.readouts import READOUTS
 from itneurons.storage.stored import fingerprint
 
@@ -116,14 +116,6 @@ class SharedCore(Network):
         # name of a recording: its readout, and where its neurons stand
         self.recordings = {name: (number, slice(*ends[number : number + 2])) for number, name in enumerate(recordings)}
 
-    @classmethod
-    def rebuilt(cls, config):
-        # a function of the user's makes its network as it always does; of others no weights are asked for
-        own = ":" in config["backbone"]
-        network = cls(**{**config, "pretrained": own, "checkpoint": None})
-        network.config = dict(config)
-        return network
-
     def normalise_to(self, inputs, rates):
         self.normalise_to_all({next(iter(self.recordings)): (inputs, rates)})
 
@@ -141,13 +133,14 @@ class SharedCore(Network):
             maps = torch.cat([self.maps(part) for inputs in some for part in inputs.split(64)])
             deviation, mean = torch.std_mean(maps, dim=(0, 2, 3))
             self.input_mean.copy_(mean[:, None, None])
-            self.input_scale.copy_(torch.where(deviation > 0, deviation, 1.0)[:, None, None])
+            self.input_scale.copy_(scale_of(deviation)[:, None, None])
         for name, (_, rates) in recordings.items():
             number, neurons = self.recordings[name]
-            deviation, mean = torch.std_mean(torch.as_tensor(rates).float(), dim=0)
-            scale = torch.where(deviation > 0, deviation, 1.0)
+            rates = torch.as_tensor(rates).float()
+            deviation, mean = torch.std_mean(rates, dim=0)
+            scale = scale_of(deviation)
             # firing rates end at zero; what can be below it, such as differences from a baseline, at its minimum
-            floor = torch.as_tensor(rates).float().amin(dim=0).clamp(max=0)
+            floor = rates.amin(dim=0).clamp(max=0)
             self.rate_mean[neurons], self.rate_scale[neurons] = floor, scale
             above = ((mean - floor) / scale).clamp(min=0.05)
             self.readouts[number].bias.copy_(above.expm1().log())
@@ -235,5 +228,4 @@ def _concatenated(stages, inputs, size):
         layers.append(stage(layers[-1]))
     if len(layers) == 1:
         return inputs
-    averaged = [adaptive_avg_pool2d(x, [min(n, m) for n, m in zip(x.shape[2:], size)]) for x in layers]
-    return torch.cat([interpolate(x, size=size, mode="bilinear") for x in averaged], dim=1)
+    return torch.cat([at_places(layer, size) for layer in layers], dim=1)

@@ -7,12 +7,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 from tqdm.auto import tqdm
 
-from itneurons.device import seeded
+from itneurons.device import autocast, seeded
 from itneurons.evaluation.ensemble import mean_score
+from itneurons.networks.descent import Descent
 
 # how much time week9 spends; epochs are those for so many training images
 BUDGETS = {
@@ -96,6 +96,18 @@ class History:
     best_epoch: int = 0
     seconds: float = 0.0
 
+    def add_epoch(self, losses):
+        """Note the losses of an epoch's batches.
+
+        Raises
+        ------
+        FloatingPointError
+            If their mean is not finite.
+        """
+        self.loss.append(float(np.mean(losses)))
+        if not np.isfinite(self.loss[-1]):
+            raise FloatingPointError(f"The loss is not finite in epoch {len(self.loss) - 1}; try a lower learning rate")
+
 
 def fit(
     network,
@@ -116,8 +128,7 @@ def fit(
 ):
     """Train a network by mean squared error on rates scaled to unit variance, one weight for every neuron.
 
-    AdamW with a one-cycle schedule. What is evaluated and kept is a running average of the weights (an exponential
-    one over about a hundred steps): it generalises better than the last step.
+    AdamW with a one-cycle schedule; what is evaluated and kept is the running average of the weights (``Descent``).
 
     Parameters
     ----------
@@ -172,36 +183,25 @@ def fit(
         # whole batches are indexed at once, much faster than image by image
         batches = BatchSampler(RandomSampler(dataset), batch_size, drop_last=len(dataset) > batch_size)
         loader = DataLoader(dataset, sampler=batches, batch_size=None)
-        groups = network.parameter_groups(learning_rate)
-        optimiser = torch.optim.AdamW(groups, weight_decay=weight_decay, fused=True)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, [group["lr"] for group in groups], epochs=epochs, steps_per_epoch=len(loader), pct_start=0.2
-        )
-        average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.98), use_buffers=True)
+        descent = Descent(network, learning_rate, epochs * len(loader), rise=0.2, weight_decay=weight_decay)
+        average = descent.average.module
         progress = tqdm(range(epochs), desc=description, unit="epoch", leave=False)
         for epoch in progress:
             network.train()
             losses = []
             for batch, target in loader:
-                with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=bfloat16):
+                with autocast(device, bfloat16):
                     predicted = network.rates(batch)
                 errors = ((predicted - target) / network.rate_scale) ** 2
                 loss = (errors.mean(dim=0) * weights).sum() / weights.sum()
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()
-                optimiser.step()
-                schedule.step()
-                average.update_parameters(network)
+                descent.step(loss)
                 losses.append(loss.item())
-            history.loss.append(float(np.mean(losses)))
-            if not np.isfinite(history.loss[-1]):
-                raise FloatingPointError(f"The loss is not finite in epoch {epoch}; try a lower learning rate")
-            average.module.eval()
-            predicted = _in_batches(average.module.rates, unseen, device, bfloat16)
+            history.add_epoch(losses)
+            predicted = _in_batches(average.eval().rates, unseen, device, bfloat16)
             score = mean_score(unseen_rates, predicted[:, :n_neurons])
             history.explained_variance.append(score)
             if best is None or score > history.explained_variance[history.best_epoch]:
-                history.best_epoch, best = epoch, copy.deepcopy(average.module.state_dict())
+                history.best_epoch, best = epoch, copy.deepcopy(average.state_dict())
             progress.set_postfix(loss=f"{history.loss[-1]:.3f}", held_out=f"{score:.3f}")
             if on_epoch is not None:
                 on_epoch(epoch, score)
@@ -245,6 +245,6 @@ def predict(network, inputs, batch_size=256, device="cpu", bfloat16=False):
 def _in_batches(rates_of, inputs, device, bfloat16, batch_size=256):
     parts = []
     for batch in inputs.split(batch_size):
-        with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=bfloat16):
+        with autocast(device, bfloat16):
             parts.append(rates_of(batch.to(device)).float().cpu())
     return torch.cat(parts).numpy()

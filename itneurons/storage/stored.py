@@ -69,10 +69,21 @@ def load(path, made_of):
             arrays = {name: file[name][()] for name in file}
     except (OSError, KeyError, ValueError, RuntimeError) as error:
         raise UnusableError(f"it is damaged ({error})") from error
+    check_made_of(stored, made_of)
+    return arrays
+
+
+def check_made_of(stored, made_of):
+    """Compare what something stored was made of with what it should be made of.
+
+    Raises
+    ------
+    UnusableError
+        If they differ; the message says in what.
+    """
     different = [name for name in made_of if stored.get(name) != made_of[name]]
     if different:
         raise UnusableError(f"it was made with other {', '.join(different)}")
-    return arrays
 
 
 def load_if_it_fits(path, made_of, load=load):
