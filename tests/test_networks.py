@@ -172,6 +172,14 @@ def test_training_stops_when_it_no_longer_gets_better(monkeypatch):
     assert seen == list(enumerate(history.explained_variance))
 
 
+@pytest.mark.parametrize("n_steps", [1, 2, 4, 5, 6])
+def test_training_may_be_as_short_as_one_likes(n_steps):
+    # a fifth of five steps is one, in which no learning rate can rise
+    network, history = fitted(epochs=n_steps, batch_size=60)
+    assert len(history.loss) == n_steps
+    assert all(torch.isfinite(value).all() for value in network.state_dict().values())
+
+
 def test_training_ends_when_the_callback_says_so():
     def stop(epoch, score):
         raise KeyboardInterrupt

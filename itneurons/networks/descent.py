@@ -32,6 +32,9 @@ class Descent:
 
     def __init__(self, network, learning_rate, n_steps, rise, weight_decay=0.01, longest_gradient=None, **cycle):
         groups = network.parameter_groups(learning_rate)
+        if rise * n_steps == 1:
+            # torch divides by what a rise has beyond its first step
+            n_steps += 1
         self.network, self.longest_gradient = network, longest_gradient
         self.optimiser = torch.optim.AdamW(groups, weight_decay=weight_decay, fused=True)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
