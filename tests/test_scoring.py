@@ -152,7 +152,7 @@ def test_a_layer_that_is_the_drive_reaches_the_ceiling_and_noise_reaches_nothing
     assert value(scores, "noise", "explained_variance")["low"] < 0.02
     assert value(scores, "noise", "pls_correlation", "all")["value"] < 0.25
     assert abs(value(scores, "noise", "rsa")["value"]) < 0.3
-    assert best_layers(scores)[0] == "colour"
+    assert best_layers(scores).by_folds == "colour"
 
 
 def test_shuffled_labels_score_nothing(score, tmp_path, file):

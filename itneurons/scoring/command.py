@@ -116,7 +116,7 @@ def score_one(network, path, options):
     from itneurons import plots
     from itneurons.scoring import leaderboard
     from itneurons.scoring.layer_scores import read_recording
-    from itneurons.scoring.network import best_layers, layer_table, save_rows, score
+    from itneurons.scoring.network import best_layers, file_name, layer_table, save_rows, score
     from itneurons.storage.files import written_whole
 
     recording = read_recording(path, options["seed"])
@@ -126,17 +126,17 @@ def score_one(network, path, options):
     approximate = f", {about['approximate']} random projections a layer: approximate" if about["approximate"] else ""
     print(f"\n{about['network']} on {about['source']}: {len(table)} layers, {about['seconds']:.0f} s{approximate}")
     print(table.drop(columns=[name for name in table if "correlation" in name or "dissimil" in name]).to_string())
-    name = f"score_{''.join(letter if letter.isalnum() else '_' for letter in about['network'])}"
+    name = f"score_{file_name(about['network'])}"
     with written_whole(figures / f"{name}.csv") as temporary:
         scores.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
     plots.use_style()
     split = "test" if "test" in recording.rates else "val"
     ceiling = float(np.nanmean(recording.ceilings[split])) if split in recording.ceilings else None
     plt.close(plots.save(plots.score_profile(scores, ceiling), name, about["source"], figures))
-    chosen, by_validation = best_layers(scores)
-    if chosen is not None:
+    best = best_layers(scores)
+    if best.by_folds is not None:
         save_rows(scores, recording, figures)
         board = leaderboard.add(scores, figures)
         plt.close(plots.save(plots.leaderboard(board), "leaderboard", about["source"], figures))
-        said = "the same" if chosen == by_validation else by_validation
-        print(f"best layer on held-out folds: {chosen} (validation would have chosen {said})", flush=True)
+        said = "the same" if best.by_folds == best.by_validation else best.by_validation
+        print(f"best layer on held-out folds: {best.by_folds} (validation would have chosen {said})", flush=True)

@@ -7,6 +7,7 @@ groups that fit on the disk, each group by a forward pass that stops after its l
 
 import time
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -60,6 +61,14 @@ class LayerKernel:
         return distances_of(inner - np.outer(self.sums, self.sums) / self.n_features)
 
 
+class Slice(NamedTuple):
+    """Some of a layer's features, from ``first`` to before ``last``."""
+
+    layer: str
+    first: int
+    last: int
+
+
 def layer_kernels(
     model, stimuli, shapes, tokens="all", disk=20e9, n_projections=None, seed=0, device="cpu", bfloat16=None
 ):
@@ -110,16 +119,15 @@ def layer_kernels(
     groups = plan(sizes, room)
     bar = tqdm(groups, desc="groups of layers", unit="group", leave=False, disable=len(groups) == 1)
     for group in bar:
-        bar.set_postfix_str(f"{group[0][0]} to {group[-1][0]}")
+        layers = [piece.layer for piece in group]
+        bar.set_postfix_str(f"{layers[0]} to {layers[-1]}")
         start = time.perf_counter()
         store = _Store(group, stimuli, tokens, projections)
+        options = {"batch_size": _batch_size(n_features, layers), "bfloat16": bfloat16, "device": device}
         for part, offset in zip(stimuli, np.cumsum([0, *map(len, stimuli)])):
             if len(part):
                 store.offset = offset
-                layers = [layer for layer, _, _ in group]
-                show(
-                    model, part, layers, store.keep, _batch_size(n_features, layers), bfloat16, device, None, layers[-1]
-                )
+                show(model, part, layers, store.keep, until=layers[-1], **options)
         shared = (time.perf_counter() - start) / len(group)
         for layer, _, last in group:
             start = time.perf_counter()
@@ -146,7 +154,7 @@ def layer_kernels(
 
 
 def plan(sizes, room):
-    """Groups of (layer, first, last) features that fill the room, in the order of the layers; large layers are cut.
+    """Groups of features that fill the room, in the order of the layers; large layers are cut.
 
     Parameters
     ----------
@@ -157,7 +165,7 @@ def plan(sizes, room):
 
     Returns
     -------
-    groups : list of lists of tuples
+    groups : list of lists of Slice
     """
     groups, left = [[]], room
     for layer, size in sizes.items():
@@ -167,7 +175,7 @@ def plan(sizes, room):
                 groups.append([])
                 left = room
             last = min(size, first + left)
-            groups[-1].append((layer, first, last))
+            groups[-1].append(Slice(layer, first, last))
             left -= last - first
             first = last
     return groups
@@ -177,14 +185,14 @@ class _Store:
     """Takes the features of a group's layers, for all images, as they are computed."""
 
     def __init__(self, group, stimuli, tokens, projections):
-        self.group = {layer: (first, last) for layer, first, last in group}
+        self.group = {piece.layer: piece for piece in group}
         self.n_images, self.tokens, self.projections = sum(map(len, stimuli)), tokens, projections
         self.features, self.sums, self.offset = {}, {}, 0
 
     def keep(self, layer, images, output):
         place = slice(images.start + self.offset, images.stop + self.offset)
         output = pooled(output, self.tokens)
-        first, last = self.group[layer]
+        _, first, last = self.group[layer]
         self.sums.setdefault(layer, np.zeros(self.n_images))[place] = output.sum(dim=1, dtype=torch.float64).cpu()
         if layer in self.projections:
             output = torch.from_numpy(self.projections[layer].transform(output.float().cpu().numpy()))
@@ -194,7 +202,8 @@ class _Store:
         disk_tensors.release(self.features[layer])
 
     def _allocate(self, layer, width, output):
-        needed = sum(last - first for first, last in self.group.values()) * self.n_images * output.element_size()
+        n_features = sum(piece.last - piece.first for piece in self.group.values())
+        needed = n_features * self.n_images * output.element_size()
         shape = self.n_images, width
         if needed <= _MEMORY:
             self.features[layer] = torch.empty(shape, dtype=output.dtype)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,8 +33,8 @@ class Recording:
     ----------
     path : Path
     source : str
-    stimuli : list of arrays of shape (n_images, 3, height, width)
-        Of all three splits.
+    stimuli : dict of str to array of shape (n_images, 3, height, width)
+        Of all three splits, in the order in which their images are numbered.
     objects : dict of str to list of str
     categories : array of shape (n_training_images,), str
     groups : sequence of str or None
@@ -51,7 +52,7 @@ class Recording:
 
     path: Path
     source: str
-    stimuli: list
+    stimuli: dict
     objects: dict
     categories: np.ndarray
     groups: list | None
@@ -60,6 +61,12 @@ class Recording:
     ceilings: dict
     noise: dict
     consistency: float | None
+
+    @property
+    def places(self):
+        """Where the images of each split stand among all images (dict of str to slice)."""
+        ends = np.cumsum([0, *map(len, self.stimuli.values())]).tolist()
+        return {split: slice(*pair) for split, pair in zip(self.stimuli, zip(ends[:-1], ends[1:]))}
 
     @property
     def made_of(self):
@@ -97,7 +104,7 @@ def read_recording(path, seed=0):
     return Recording(
         path=Path(path),
         source=source_of(path),
-        stimuli=[data.stimulus_train, data.stimulus_val, data.stimulus_test],
+        stimuli={"train": data.stimulus_train, "val": data.stimulus_val, "test": data.stimulus_test},
         objects={"train": data.objects_train, "val": data.objects_val, "test": data.objects_test},
         categories=object_categories(data.objects_train, path),
         groups=fold_groups(data.objects_train, data.objects_val),
@@ -107,6 +114,18 @@ def read_recording(path, seed=0):
         noise={split: noise_variance(values) for split, values in trials.items()},
         consistency=consistency,
     )
+
+
+class LayerScores(NamedTuple):
+    """What is known of a layer when it has been scored.
+
+    ``intervals`` are by metric and split: ``explained_variance`` on ``held_out`` folds of the training images is what
+    layers are chosen by. ``predictions`` of ridge regression, arrays of shape (n_images, n_neurons), are for
+    ``held_out``, ``val`` and ``test``.
+    """
+
+    intervals: dict[tuple[str, str], Interval]
+    predictions: dict[str, np.ndarray]
 
 
 def score_layer(kernel, recording, metrics=METRICS, n_components=1000, seed=0):
@@ -125,53 +144,47 @@ def score_layer(kernel, recording, metrics=METRICS, n_components=1000, seed=0):
 
     Returns
     -------
-    scores : dict of (str, str) to Interval
-        By metric and split. ``explained_variance`` on ``held_out`` folds of the training images is what layers are
-        chosen by.
-    predictions : dict of str to array of shape (n_images, n_neurons)
-        Of ridge regression, for ``held_out``, ``val`` and ``test``.
+    scores : LayerScores
 
     Raises
     ------
     ValueError
         If the layer does not vary over the training images.
     """
-    sizes = [len(stimuli) for stimuli in recording.stimuli]
-    components = components_of_kernel(kernel.centred, sizes, n_components)
-    scores, predictions = {}, {}
-    if "ridge" in metrics:
-        scores, predictions = _ridge(components, recording, seed)
+    sizes = [len(stimuli) for stimuli in recording.stimuli.values()]
+    components = dict(zip(recording.stimuli, components_of_kernel(kernel.centred, sizes, n_components)))
+    scores = _ridge(components, recording, seed) if "ridge" in metrics else LayerScores({}, {})
     if "pls" in metrics:
-        scores |= _pls(kernel, recording, sizes)
+        scores.intervals.update(_pls(kernel, recording))
     if "rsa" in metrics:
-        scores |= _similarity(kernel, recording, sizes)
-    return scores, predictions
+        scores.intervals.update(_similarity(kernel, recording))
+    return scores
 
 
 def _ridge(components, recording, seed):
     """One penalty a neuron, chosen on held-out folds."""
     rates = recording.rates
-    ridge = fit_ridge(components[0], rates["train"], recording.categories, seed=seed, groups=recording.groups)
+    ridge = fit_ridge(components["train"], rates["train"], recording.categories, seed=seed, groups=recording.groups)
     held_out = mean_score(rates["train"], ridge.held_out_predictions)
-    scores = {("explained_variance", "held_out"): Interval(held_out, np.nan, np.nan)}
+    intervals = {("explained_variance", "held_out"): Interval(held_out, np.nan, np.nan)}
     predictions = {"held_out": ridge.held_out_predictions}
-    for split, features in zip(("val", "test"), components[1:]):
-        predictions[split] = ridge.predict(features)
+    for split in ("val", "test"):
+        predictions[split] = ridge.predict(components[split])
         if split in rates:
-            known = recording.ceilings.get(split), recording.noise.get(split)
-            summary = summarise(rates[split], predictions[split], known[0], seed=seed, noise=known[1])
-            scores["explained_variance", split] = summary.explained_variance
-            scores["correlation", split] = summary.correlation
+            ceiling, noise = recording.ceilings.get(split), recording.noise.get(split)
+            summary = summarise(rates[split], predictions[split], ceiling, seed=seed, noise=noise)
+            intervals["explained_variance", split] = summary.explained_variance
+            intervals["correlation", split] = summary.correlation
             if summary.fraction is not None:
-                scores["fraction_of_ceiling", split] = summary.fraction
-    return scores, predictions
+                intervals["fraction_of_ceiling", split] = summary.fraction
+    return LayerScores(intervals, predictions)
 
 
-def _pls(kernel, recording, sizes):
+def _pls(kernel, recording):
     """Brain-Score's number, over all images whose rates are known; the interval is over its ten splits."""
     splits = list(recording.rates)
-    # train, val and test, in this order
-    known = slice(sum(sizes[: len(splits)]))
+    # only the last split, test, may lack them
+    known = slice(recording.places[splits[-1]].stop)
     objects = [name for split in splits for name in recording.objects[split]]
     counts = np.unique(objects, return_counts=True)[1]
     if min(counts) < 2 or len(counts) > len(objects) // 10:
@@ -189,18 +202,17 @@ def _pls(kernel, recording, sizes):
     return scores
 
 
-def _similarity(kernel, recording, sizes):
+def _similarity(kernel, recording):
     """Linear CKA and the correlation of dissimilarity matrices, on images that nothing was fitted to."""
     scores, distances = {}, kernel.correlation_distances()
-    bounds = np.cumsum([0, *sizes])
-    for split, first, last in zip(("val", "test"), bounds[1:-1], bounds[2:]):
+    for split in ("val", "test"):
         if split in recording.rates:
             rates = np.asarray(recording.rates[split], dtype=np.float64)
-            of_layer = slice(first, last), slice(first, last)
+            part = recording.places[split]
             centred = rates - rates.mean(axis=0)
             try:
-                scores["cka", split] = linear_cka(kernel.centred[of_layer], centred @ centred.T)
-                scores["rsa", split] = dissimilarity_correlation(distances[of_layer], correlation_distances(rates))
+                scores["cka", split] = linear_cka(kernel.centred[part, part], centred @ centred.T)
+                scores["rsa", split] = dissimilarity_correlation(distances[part, part], correlation_distances(rates))
             except ValueError as reason:
                 print(f"no similarity on the {split} images: {reason}")
     return scores

@@ -53,14 +53,14 @@ def add(scores, folder="figures"):
 
 
 def _line(scores):
-    chosen, by_validation = best_layers(scores)
-    if chosen is None:
+    best = best_layers(scores)
+    if best.by_folds is None:
         raise ValueError("The leaderboard needs the scores of ridge regression: give ridge among the metrics")
     about = scores.attrs
-    line = {"source": about["source"], "network": about["network"], "layer": chosen}
-    line |= {"layer_by_validation": by_validation, "layers": scores["layer"].nunique()}
+    line = {"source": about["source"], "network": about["network"], "layer": best.by_folds}
+    line |= {"layer_by_validation": best.by_validation, "layers": scores["layer"].nunique()}
     line |= {"parameters": about["parameters"], "seconds": about["seconds"], "approximate": about["approximate"]}
-    rows = scores[scores["layer"] == chosen].set_index(["metric", "split"])
+    rows = scores[scores["layer"] == best.by_folds].set_index(["metric", "split"])
     for metric, split in _SCORES:
         if (metric, split) in rows.index:
             row = rows.loc[(metric, split)]

@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -109,33 +110,32 @@ def score(
         model, label = load_backbone(network, pretrained, seed, checkpoint), name_of(network, pretrained, checkpoint)
     shapes, reasons = choose_layers(model, layers, tokens)
     _say_what_is_left_out(label, reasons)
-    made_of = what_components_are_made_of(model, recording.stimuli, n_components) | recording.made_of
+    stimuli = list(recording.stimuli.values())
+    made_of = what_components_are_made_of(model, stimuli, n_components) | recording.made_of
     made_of |= {"tokens": tokens, "seed": seed, "metrics": sorted(metrics), "scoring": _VERSION}
     made_of |= {"projections": n_projections or 0}
-    folder = Path(output) / "Scores" / _file_name(label)
-    found = {}
-    for layer in shapes:
-        found[layer] = stored.load_if_it_fits(folder / f"{_file_name(layer)}.h5", made_of)
+    folder = Path(output) / "Scores" / file_name(label)
+    paths = {layer: folder / f"{file_name(layer)}.h5" for layer in shapes}
+    found = {layer: stored.load_if_it_fits(path, made_of) for layer, path in paths.items()}
     missing = {layer: shape for layer, shape in shapes.items() if found[layer] is None}
     if missing and len(missing) < len(shapes):
         print(f"{label}: {len(shapes) - len(missing)} of {len(shapes)} layers were scored before")
     options = {"tokens": tokens, "disk": disk, "n_projections": n_projections, "seed": seed, "device": device}
-    kernels = layer_kernels(model, recording.stimuli, missing, **options) if missing else ()
+    kernels = layer_kernels(model, stimuli, missing, **options) if missing else ()
     for layer, kernel in tqdm(kernels, total=len(missing), desc=label, unit="layer", leave=False):
         start = time.perf_counter()
         try:
             if isinstance(kernel, ValueError):
                 raise kernel
-            content = _content(*score_layer(kernel, recording, metrics, n_components, seed))
+            content = _content(score_layer(kernel, recording, metrics, n_components, seed))
         except ValueError as reason:
             print(f"{label}: {layer} is left out: {reason}")
             reasons[layer] = str(reason)
             continue
         content["seconds"] = np.array([kernel.seconds + time.perf_counter() - start])
-        path = folder / f"{_file_name(layer)}.h5"
-        stored.store(path, made_of, content)
+        stored.store(paths[layer], made_of, content)
         # from the file even when it was just made: what is resumed gives the same numbers to the last digit
-        found[layer] = stored.load(path, made_of)
+        found[layer] = stored.load(paths[layer], made_of)
     found = {layer: content for layer, content in found.items() if content is not None}
     if not found:
         raise ValueError(f"No layer of {label} can be scored: {next(iter(reasons.values()), 'there is none')}")
@@ -160,6 +160,16 @@ def name_of(network, pretrained=True, checkpoint=None):
     return network if pretrained else f"{network}, random"
 
 
+class BestLayers(NamedTuple):
+    """The layer to report, and the one that would look best if it were chosen on the images that it is reported on.
+
+    Both are None where ridge regression was not asked for.
+    """
+
+    by_folds: str | None
+    by_validation: str | None
+
+
 def best_layers(scores):
     """The layer that predicts held-out folds of the training images best, and the one that validation would choose.
 
@@ -170,11 +180,10 @@ def best_layers(scores):
 
     Returns
     -------
-    chosen, by_validation : str or None
-        The first is the one to report; None where ridge regression was not asked for.
+    best : BestLayers
     """
     values = scores[scores["metric"] == "explained_variance"].pivot(index="layer", columns="split", values="value")
-    return tuple(values[split].idxmax() if split in values else None for split in ("held_out", "val"))
+    return BestLayers(*(values[split].idxmax() if split in values else None for split in ("held_out", "val")))
 
 
 def layer_table(scores):
@@ -191,14 +200,15 @@ def layer_table(scores):
         Below ``chosen by`` stands "folds" for the layer to report, and "validation" for the one that would look best
         if it were chosen on the images that it is reported on.
     """
-    chosen, by_validation = best_layers(scores)
+    best = best_layers(scores)
     lines = []
     for layer, rows in scores.groupby("layer", sort=False):
         cells = {(row.metric, row.split): Interval(row.value, row.low, row.high) for row in rows.itertuples()}
         line = {"layer": layer, "shape": rows["shape"].iloc[0]}
         line |= {title: _cell(cells[key]) for key, title in _TITLES.items() if key in cells}
         line["seconds"] = f"{rows['seconds'].iloc[0]:.1f}"
-        line["chosen by"] = " and ".join(["folds"] * (layer == chosen) + ["validation"] * (layer == by_validation))
+        chosen_by = {"folds": best.by_folds, "validation": best.by_validation}
+        line["chosen by"] = " and ".join(by for by, chosen in chosen_by.items() if chosen == layer)
         lines.append(line)
     return pd.DataFrame(lines).set_index("layer")
 
@@ -228,19 +238,23 @@ def save_rows(scores, recording, folder):
     return results.save() if len(results) else None
 
 
-def _content(scores, predictions):
-    content = {f"{metric}.{split}": np.array(interval) for (metric, split), interval in scores.items()}
-    return content | {f"predicted.{split}": rates.astype(np.float32) for split, rates in predictions.items()}
+def _content(scores):
+    content = {f"{metric}.{split}": np.array(interval) for (metric, split), interval in scores.intervals.items()}
+    return content | {f"predicted.{split}": rates.astype(np.float32) for split, rates in scores.predictions.items()}
 
 
 def _frame(label, recording, shapes, found, reasons, model, n_projections):
     rows, predictions = [], {}
     for layer, content in found.items():
-        shape = " x ".join(map(str, shapes[layer]))
+        of_layer = {"network": label, "layer": layer, "shape": " x ".join(map(str, shapes[layer]))}
+        (seconds,) = content["seconds"]
         for metric, split in _TITLES:
             if (values := content.get(f"{metric}.{split}")) is not None:
-                rows.append((label, layer, shape, metric, split, *values, content["seconds"][0]))
-        predictions[layer] = {name[10:]: rates for name, rates in content.items() if name.startswith("predicted.")}
+                interval = Interval(*values)._asdict()
+                rows.append({**of_layer, "metric": metric, "split": split, **interval, "seconds": seconds})
+        predicted = {name: rates for name, rates in content.items() if name.startswith("predicted.")}
+        predictions[layer] = {name.removeprefix("predicted."): rates for name, rates in predicted.items()}
+    # named where no metric gave a row, too
     columns = ("network", "layer", "shape", "metric", "split", "value", "low", "high", "seconds")
     frame = pd.DataFrame(rows, columns=columns)
     frame.attrs = {
@@ -259,5 +273,6 @@ def _cell(interval):
     return f"{interval.value:.3f}" if np.isnan(interval.low) else str(interval)
 
 
-def _file_name(name):
+def file_name(name):
+    """A name as part of a file's, what no file system minds alone."""
     return "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in name)
