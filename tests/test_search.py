@@ -154,6 +154,23 @@ def test_other_seeds_and_names_are_other_searches(storage, uninterrupted):
     assert search(storage, 4, name="third")[1] == uninterrupted[1][:4]
 
 
+def test_a_study_of_other_folds_is_another_study(storage, capsys):
+    def numbers(**folds):
+        study = open_study("study", storage, **folds)
+        run_study(study, objective, 2, report=lambda line: None)
+        return study.study_name, [trial.datetime_start for trial in study.trials]
+
+    # of an earlier version, which did not say it
+    first = numbers()
+    assert numbers(made_of={"folds": "a"}) == first
+    assert capsys.readouterr().out == ""
+    other = numbers(made_of={"folds": "b"})
+    assert "'study' begins anew beside the one that is stored: it was made with other folds" in capsys.readouterr().out
+    assert other[0].startswith("study, ") and not set(other[1]) & set(first[1])
+    assert numbers(made_of={"folds": "b"}) == other
+    assert numbers(made_of={"folds": "a"}) == first
+
+
 def test_a_trial_without_a_score_ends_the_search(storage):
     with pytest.raises(RuntimeError, match=r"trial 0 gave no score.*'x'"):
         search(storage, 3, objective=lambda trial: math.nan * trial.suggest_float("x", 0, 1))

@@ -1,5 +1,6 @@
 """Hyper-parameter search that survives interruptions and can be shared: an Optuna study in a database."""
 
+import json
 import time
 import warnings
 
@@ -8,28 +9,45 @@ import sqlalchemy.exc
 from optuna.trial import TrialState
 
 from itneurons.storage.files import is_gone, process_name
+from itneurons.storage.stored import UnusableError, check_made_of, fingerprint
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
-def open_study(name, storage, heartbeat=10):
+def open_study(name, storage, heartbeat=10, made_of=None):
     """Create a study that maximises a score, or open the one that is there.
 
     Parameters
     ----------
     name : str
-        Say in it what the scores depend on: a study is continued under the same name only.
+        Say in it what the search is of: a study is continued under the same name only.
     storage : str
         Address of a database as SQLAlchemy takes it, for example ``"sqlite:///study.db"``.
     heartbeat : int
         Seconds between signs of life of a worker; the trial of one that is silent for six times as long has failed. In
         a database that machines share, another worker then tries it again with the same parameters; in a file, the
         search resumes as if it had not been interrupted.
+    made_of : dict of str to str or int, optional
+        What else the scores depend on. A study of that name that was made with something else stays as it is, and
+        another one stands beside it, with a line that says why. One of an earlier version, which does not say what it
+        was made of, is continued.
 
     Returns
     -------
     study : optuna.Study
     """
+    study = _opened(name, storage, heartbeat)
+    if made_of is not None:
+        try:
+            check_made_of(study.user_attrs.get("made_of", made_of), made_of)
+        except UnusableError as reason:
+            print(f"The search {name!r} begins anew beside the one that is stored: {reason}")
+            study = _opened(f"{name}, {fingerprint(json.dumps(made_of, sort_keys=True))}", storage, heartbeat)
+        study.set_user_attr("made_of", made_of)
+    return study
+
+
+def _opened(name, storage, heartbeat):
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     local = storage.startswith("sqlite")
     for attempt in range(10):
