@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from itneurons.evaluation import bootstrap
 from itneurons.evaluation.readout import agreement, named_categories, read_out, similarity
 
 CATEGORIES = np.array(["car", "face", "fruit", "ship"])
@@ -52,6 +53,17 @@ def test_an_accuracy_that_is_known():
     # the binomial standard error is 0.021
     assert found.difference.low == pytest.approx(0.1 - 1.96 * 0.021, abs=0.015)
     assert found.difference.high == pytest.approx(0.1 + 1.96 * 0.021, abs=0.015)
+
+
+def test_intervals_of_shares_hold_the_truth_and_stay_within_what_a_share_can_be():
+    rng, held, n_samples = np.random.default_rng(0), 0, 400
+    for _ in range(n_samples):
+        right = (rng.random(40) < 0.9).astype(float)
+        low, high = bootstrap.interval(*bootstrap.mean_over_images(right, 500, seed=0), bootstrap.SHARE)
+        assert 0 < low <= right.mean() <= high <= 1
+        held += low <= 0.9 <= high
+    # 95 % in truth; three binomial standard errors of 400 samples are 3 %
+    assert held / n_samples > 0.92
 
 
 def test_what_cannot_be_read_out_is_refused():

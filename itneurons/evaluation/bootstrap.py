@@ -1,13 +1,14 @@
-"""Intervals from drawing the images again: the symmetric studentised bootstrap of a mean over neurons.
+"""Intervals from drawing the images again: the symmetric studentised bootstrap of a mean over neurons, or over images.
 
-Every score here is a function of a few variances over images, so that all draws of all neurons are matrix products: of
-how often an image is drawn with the squares, and, for the standard error inside a draw, of the score's derivatives with
-them. scipy's and arch's bootstraps gather the drawn images anew for every draw, which takes far longer.
+Every score of neurons is a function of a few variances over images, so that all draws of all neurons are matrix
+products: of how often an image is drawn with the squares, and, for the standard error inside a draw, of the score's
+derivatives with them. scipy's and arch's bootstraps gather the drawn images anew for every draw, which takes longer.
 """
 
 from functools import lru_cache
 
 import numpy as np
+from scipy.special import expit, logit
 
 # what is left of a variance by rounding, in parts of the whole
 ROUNDING = 1e-12
@@ -102,8 +103,28 @@ def _weights(n_images, n_bootstrap, seed):
     return weights
 
 
+def mean_over_images(values, n_bootstrap, seed):
+    """Mean of a number that each image has, and its standard error, in every draw.
+
+    Parameters
+    ----------
+    values : array of shape (n_images,)
+    n_bootstrap, seed : int
+        As for ``Draws``, which draws the same images.
+
+    Returns
+    -------
+    means, standard_errors : array of shape (1 + n_bootstrap,)
+    """
+    weights = _weights(len(values), n_bootstrap, seed)
+    means = weights @ values
+    means[0] = values.mean()
+    variance = weights @ values**2 - means**2
+    return means, np.sqrt(np.where(variance > ROUNDING, variance, 0) / len(values))
+
+
 def interval(means, errors, link=None):
-    """95 % interval of a mean over neurons: studentised, symmetric about the median of the draws.
+    """95 % interval of a mean: studentised, symmetric about the median of the draws.
 
     In each draw the mean's deviation from that of all images is divided by the draw's own standard error. The median of
     these pivots is the bias that few images bring, and is taken off; the 95 % quantile of their distance from it is how
@@ -113,15 +134,15 @@ def interval(means, errors, link=None):
     Parameters
     ----------
     means, errors : array of shape (1 + n_bootstrap,)
-        Of ``Draws.mean``.
+        Of ``Draws.mean`` or ``mean_over_images``.
     link : tuple of functions, optional
-        The scale on which the interval is symmetric: to it, its derivative, and back. ``BELOW_ONE`` and ``FISHER`` keep
-        intervals within what a score can reach.
+        The scale on which the interval is symmetric: to it, its derivative, and back. ``BELOW_ONE``, ``FISHER``
+        and ``SHARE`` keep intervals within what a score can reach.
 
     Returns
     -------
     low, high : float
-        NaN where no neuron has a score.
+        NaN where there is no score.
     """
     to, derivative, back = link or UNBOUNDED
     if not errors[0] > 0:
@@ -142,6 +163,7 @@ def interval(means, errors, link=None):
 UNBOUNDED = (lambda x: x, np.ones_like, lambda x: x)
 BELOW_ONE = (lambda x: -np.log(1 - x), lambda x: 1 / (1 - x), lambda x: 1 - np.exp(-x))
 FISHER = (np.arctanh, lambda x: 1 / (1 - x**2), np.tanh)
+SHARE = (logit, lambda x: 1 / (x * (1 - x)), expit)
 
 
 def explained_variance(variances):

@@ -282,26 +282,6 @@ def paired_difference(true, predicted, baseline, n_bootstrap=1000, seed=0):
     return _interval(values, draws, bootstrap.difference)
 
 
-def mean_ceiling(trials, n_bootstrap=1000, seed=0, n_splits=100):
-    """Noise ceiling, averaged over neurons, with its 95 % interval over images.
-
-    Parameters
-    ----------
-    trials : array of shape (n_trials, n_images, n_neurons)
-        As for ``noise_ceiling``.
-    n_bootstrap, seed, n_splits : int
-
-    Returns
-    -------
-    ceiling : Interval
-        Over the neurons that have a ceiling. Split halves give the value, and the variances between and within images,
-        to which halves lead when they are split in all ways, the interval.
-    """
-    values = noise_ceiling(trials, n_splits, seed)
-    draws = bootstrap.Draws(n_bootstrap, seed, noise_variance(trials), true=np.nanmean(_array(trials), axis=0))
-    return _interval(values, draws, bootstrap.ceiling, bootstrap.BELOW_ONE)
-
-
 def noise_variance(trials):
     """Squared standard error of each mean response: the variance over trials divided by their number.
 

@@ -13,6 +13,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from itneurons.evaluation import bootstrap
 from itneurons.evaluation.metrics import Interval
 
 # how little the weights are held back; chosen inside the training folds
@@ -26,7 +27,7 @@ class Readout:
     Attributes
     ----------
     measured, predicted : metrics.Interval
-        Share of images, with its 95 % bootstrap interval over images.
+        Share of images, with its 95 % interval over images (studentised bootstrap).
     difference : metrics.Interval
         Predicted less measured, on the same draws of images.
     chance : float
@@ -119,20 +120,16 @@ def read_out(measured, predicted, categories, n_folds=5, n_bootstrap=1000, seed=
     right = np.stack(
         [named_categories(rates, categories, n_folds, seed) == categories for rates in (measured, predicted)]
     ).astype(float)
-    n_images = len(categories)
-    weights = np.random.default_rng(seed).multinomial(n_images, np.full(n_images, 1 / n_images), n_bootstrap)
-    drawn = right @ weights.T / n_images
 
-    def interval(values, over_draws):
-        low, high = np.percentile(over_draws, [2.5, 97.5])
-        return Interval(float(values.mean()), float(low), float(high))
+    def interval(values, link=None):
+        means, errors = bootstrap.mean_over_images(values, n_bootstrap, seed)
+        return Interval(float(means[0]), *bootstrap.interval(means, errors, link))
 
-    chance = np.unique(categories, return_counts=True)[1].max() / n_images
     return Readout(
-        interval(right[0], drawn[0]),
-        interval(right[1], drawn[1]),
-        interval(right[1] - right[0], drawn[1] - drawn[0]),
-        float(chance),
+        measured=interval(right[0], bootstrap.SHARE),
+        predicted=interval(right[1], bootstrap.SHARE),
+        difference=interval(right[1] - right[0]),
+        chance=float(np.unique(categories, return_counts=True)[1].max() / len(categories)),
     )
 
 
