@@ -132,6 +132,17 @@ def test_figures_are_drawn_without_a_warning_and_say_what_they_show(draw):
         assert any(axis.get_title() for axis in figure.axes)
 
 
+@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
+def test_labels_are_no_longer_than_their_axes(draw):
+    figure = draw()
+    figure.supxlabel("made-up recordings")
+    figure.canvas.draw()
+    for axis in figure.axes:
+        if axis.axison and axis.get_ylabel() and axis.get_label() != "<colorbar>":
+            label, place = axis.yaxis.label.get_window_extent(), axis.get_window_extent()
+            assert place.y0 <= label.y0 and label.y1 <= place.y1
+
+
 def test_figures_are_saved_with_their_source(tmp_path):
     figure = FIGURES["models"]()
     path = tmp_path / "new folder" / "models.png"

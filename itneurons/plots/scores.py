@@ -327,18 +327,19 @@ def layer_contributions(layers, contributions, whole, single):
     """
     baseline = explained_variance(single.measured, single.predicted)
     order = np.argsort(-np.nan_to_num(contributions.sum(axis=0)), kind="stable")
-    figure, (axis, side) = plt.subplots(1, 2, figsize=(WIDTH, 3.8), width_ratios=(4, 1.3), sharey=False)
+    figure, (axis, side) = plt.subplots(1, 2, figsize=(WIDTH, 4.6), width_ratios=(4, 1.3))
     place = np.arange(len(order))
     colours = list(itertools.islice(itertools.cycle((GREY, SKY, GREEN, ORANGE, BLUE, PURPLE)), len(layers)))
     above, below = np.zeros(len(order)), np.zeros(len(order))
-    for layer, values, colour in zip(layers, contributions[:, order], colours):
+    for values, colour in zip(contributions[:, order], colours):
         # negative parts are stacked downwards
         start = np.where(values >= 0, above, below)
-        axis.bar(place, values, 1.0, bottom=start, color=colour, label=layer)
+        axis.bar(place, values, 1.0, bottom=start, color=colour)
         above, below = above + np.maximum(values, 0), below + np.minimum(values, 0)
     axis.plot(place, baseline[order], color="black", linewidth=1, label="best single layer")
     axis.set(xlabel="neuron (sorted by explained variance)", ylabel=EXPLAINED_VARIANCE, xlim=(-0.5, len(order) - 0.5))
-    axis.legend(fontsize=8, ncols=7, loc="lower left", bbox_to_anchor=(0, 1), columnspacing=0.8, handlelength=1.2)
+    axis.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0, 1))
+    # the names here serve the colours of both
     side.barh(layers, np.nanmean(contributions, axis=1), color=colours)
     side.invert_yaxis()
     side.set(xlabel="contribution, mean\nover neurons")
