@@ -21,12 +21,12 @@ import torchvision
 from torch import nn
 
 from itneurons.device import seeded
-from itneurons.features.stages import LAYERS, stage_layers, stages_between, unknown_layers
+from itneurons.features.stages import LAYERS, stage_layers, unknown_layers
 from itneurons.recordings.load import source_of
 from itneurons.recordings.schema import IMAGENET_MEAN, IMAGENET_STD
 from itneurons.recordings.simulated import backbone as simulated_backbone
 
-__all__ = ["IMAGENET", "LAYERS", "choose_backbone", "load_backbone", "stages_between"]
+__all__ = ["IMAGENET", "LAYERS", "choose_backbone", "load_backbone"]
 
 # mean and standard deviation of the pixels, by channel: how recordings store their stimuli
 IMAGENET = tuple(tuple(np.round(values.astype(float), 3).tolist()) for values in (IMAGENET_MEAN, IMAGENET_STD))
