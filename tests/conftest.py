@@ -48,6 +48,14 @@ def finished_run(tmp_path_factory):
     return folder, output, run(folder, output)
 
 
+@pytest.fixture(scope="module")
+def single_precision():
+    """As on a processor that has no bfloat16: for what is compared with single precision digit by digit."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
+        yield
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A folder on a disk of a megabyte."""

@@ -30,10 +30,11 @@ from tests.small import DAMAGES, normalised
 
 SHIPPED = Path(__file__).resolve().parents[1] / "res_cnn_layer3.pth"
 SIZE = 24
+pytestmark = pytest.mark.usefixtures("single_precision")
 
 
 @pytest.fixture(scope="module")
-def shipped():
+def shipped(single_precision):
     return load_neurons(SHIPPED, device="cpu")
 
 
