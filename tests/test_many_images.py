@@ -3,6 +3,7 @@
 import errno
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,11 +12,11 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from itneurons import attribution, neuron_model
-from itneurons.features import components, extraction, gram, leading
+from itneurons.features import components, extraction, gram
 from itneurons.networks import others
 from itneurons.recordings import load, schema, simulated
 from itneurons.recordings.simulated import rendered
@@ -24,7 +25,7 @@ from itneurons.recordings.stimuli_on_disk import StimuliOnDisk, fits_in_memory
 from itneurons.regression import fit_ridge, ridge
 from itneurons.storage import memory, stored
 from tests.notebooks import run
-from tests.small import IMAGE_SIZE, SIZES, flipped, made_up
+from tests.small import IMAGE_SIZE, flipped, made_up
 
 HERE = Path(__file__).resolve().parents[1]
 STIMULI = [f"stimulus_{split}" for split in schema.SPLITS]
@@ -80,7 +81,7 @@ def test_bytes_without_their_normalisation_are_refused(as_bytes, tmp_path):
             del file["stimulus_val"].attrs[name]
             if value is not None:
                 file["stimulus_val"].attrs[name] = value
-        with pytest.raises(schema.RecordingError, match="stimulus_val holds uint8.*mean.*std"):
+        with pytest.raises(schema.RecordingError, match=r"stimulus_val holds uint8.*mean.*std"):
             load.load_it_data(path)
 
 
@@ -142,7 +143,7 @@ def test_memory_is_asked_for_once_and_understood(monkeypatch, tmp_path):
     assert fits_in_memory((1000, 250)) and not fits_in_memory((1000, 251))
     for wrong in ("much", "-1", "nan"):
         monkeypatch.setenv(memory.VARIABLE, wrong)
-        with pytest.raises(ValueError, match="ITNEURONS_MEMORY.*8e9"):
+        with pytest.raises(ValueError, match=r"ITNEURONS_MEMORY.*8e9"):
             memory.memory_size()
 
 
@@ -175,8 +176,9 @@ def test_kernels_and_components_of_stimuli_on_the_disk(on_disk, plain, as_bytes,
         (other, plain, gram.linear_kernel(plain_other, plain, mean)),
     ):
         torch.testing.assert_close(gram.linear_kernel(a, b, mean), expected, rtol=1e-4, atol=1e-2)
-    expected = components.principal_components(plain, plain_other, n_components=20)
-    for found, wanted in zip(components.principal_components(on_disk, other, n_components=20), expected):
+    # three colours drive the images, the rest is noise without axes of its own
+    expected = components.principal_components(plain, plain_other, n_components=3)
+    for found, wanted in zip(components.principal_components(on_disk, other, n_components=3), expected):
         np.testing.assert_allclose(found, wanted, atol=1e-3 * wanted.std())
     with pytest.raises(ValueError, match="features"):
         gram.linear_kernel(plain[:, :1], on_disk)
@@ -217,18 +219,146 @@ def test_all_components_are_the_leading_ones_where_there_are_many(monkeypatch, c
     assert capsys.readouterr().out == f"Of 120 components the leading 60 are taken, {held:.2%} of the variance\n"
 
 
-@pytest.mark.parametrize("n_features", [3, 40])
+@pytest.mark.parametrize("n_features", [3, 39])
 def test_both_ways_of_cross_validation_are_one(n_features, monkeypatch):
     rng = np.random.default_rng(1)
     features = rng.standard_normal((200, n_features)) + 3
     rates = features @ rng.standard_normal((n_features, 5)) + 4 * rng.standard_normal((200, 5)) + 10
     rates[:, 4] = 7
+    monkeypatch.setattr(ridge, "_residuals_by_images", None)
     by_features = fit_ridge(features, rates)
+    monkeypatch.undo()
     monkeypatch.setattr(ridge, "_residuals_by_features", None)
-    # more features than a fold has images: those that are added hold nothing
-    by_images = fit_ridge(np.concatenate([features, np.zeros((200, 40))], axis=1), rates)
+    monkeypatch.setattr(ridge, "by_features", lambda *_: False)
+    by_images = fit_ridge(features, rates)
     np.testing.assert_array_equal(by_features.best, by_images.best)
     np.testing.assert_allclose(by_features.cv_scores, by_images.cv_scores, atol=1e-9)
     np.testing.assert_allclose(by_features.held_out_predictions, by_images.held_out_predictions, atol=1e-8)
-    np.testing.assert_allclose(by_features.weights, by_images.weights[:n_features], atol=1e-9)
+    np.testing.assert_allclose(by_features.weights, by_images.weights, atol=1e-9)
     np.testing.assert_allclose(by_features.intercept, by_images.intercept, atol=1e-8)
+
+
+def test_a_full_disk_is_named_before_images_are_converted(small_disk, monkeypatch):
+    monkeypatch.setattr(schema, "FLOATS_UP_TO", 0)
+    content = made_up(sizes={"train": 80, "val": 20, "test": 4}, image_size=64)
+    with pytest.raises(OSError, match=r"The disk is full: IT_data\.h5 needs about 1\.[0-9] MB, 1\.0 MB are free"):
+        schema.write(small_disk / "IT_data.h5", **content, image_size=64)
+    assert list(small_disk.iterdir()) == []
+
+
+SLOWLY = """
+import sys, time
+from itneurons.recordings import schema
+from tests.small import made_up
+
+def slowly(images):
+    for image in images:
+        time.sleep(0.02)
+        yield image
+
+schema.FLOATS_UP_TO = 0
+content = made_up()
+content["images"] = {split: slowly(images) for split, images in content["images"].items()}
+schema.write(sys.argv[1], **content)
+"""
+
+
+def killed_when(command, begun, timeout=120):
+    """Run Python code in a process of its own, and kill it -9, its children with it, once something has begun."""
+    process = subprocess.Popen([sys.executable, "-c", *map(str, command)], cwd=HERE, start_new_session=True)
+    end = time.monotonic() + timeout
+    while not begun() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.02)
+    was_running = process.poll() is None
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    return was_running
+
+
+def test_a_conversion_that_was_killed_leaves_nothing(as_bytes, tmp_path, monkeypatch):
+    path = tmp_path / "IT_data.h5"
+    begun = lambda: [left for left in tmp_path.glob(".IT_data~*") if left.stat().st_size > 20_000]  # noqa: E731
+    assert killed_when([SLOWLY, path], begun)
+    assert list(tmp_path.glob(".IT_data~*")) and not path.exists()
+    monkeypatch.setattr(schema, "FLOATS_UP_TO", 0)
+    schema.write(path, **made_up())
+    assert path.read_bytes() == as_bytes.read_bytes()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+OPTIONS = {"sizes": (40, 12, 9), "image_size": 48, "n_neurons": 5, "n_trials": 4}
+RENDERING = """
+import sys
+from itneurons.recordings import simulated
+from itneurons.recordings.simulated import rendered
+
+rendered.BLOCK = 8
+simulated.make(sys.argv[1], sizes=(40, 12, 9), image_size=48, n_neurons=5, n_trials=4, workers=1)
+"""
+
+
+def counted(monkeypatch):
+    """Blocks of eight pictures; gives the list of the numbers of scenes that are drawn."""
+    drawn, render_images = [], rendered.render_images
+    monkeypatch.setattr(rendered, "BLOCK", 8)
+    monkeypatch.setattr(
+        rendered, "render_images", lambda scenes, *a, **k: drawn.append(len(scenes)) or render_images(scenes, *a, **k)
+    )
+    return drawn
+
+
+def test_rendering_that_was_killed_goes_on_and_ends_the_same(tmp_path, monkeypatch):
+    expected = simulated.make(tmp_path / "at once", **OPTIONS, workers=1)
+    folder = tmp_path / "killed"
+    pictures = folder / "IT_data_simulated_pictures"
+    assert killed_when([RENDERING, folder], lambda: len(list(pictures.glob("block_*.h5"))) >= 2)
+    n_there = len(list(pictures.glob("block_*.h5")))
+    drawn = counted(monkeypatch)
+    found = simulated.make(folder, **OPTIONS, workers=1)
+    assert drawn == [61 - 8 * n_there]
+    assert found.read_bytes() == expected.read_bytes()
+    assert [path.name for path in folder.iterdir() if not path.name.endswith(".lock")] == [found.name]
+
+
+def test_a_damaged_block_of_pictures_is_drawn_again_alone(tmp_path, monkeypatch):
+    drawn = counted(monkeypatch)
+    scenes = sample_scenes(np.arange(20) % 64, seed=0)
+    first = rendered.RenderedPictures(tmp_path, scenes, 32, {"model": 1})
+    contrast = first.render(workers=1)
+    images = np.stack(list(first.images(0, 20)))
+    block = tmp_path / "block_00001.h5"
+    block.write_bytes(flipped(block.read_bytes(), block.stat().st_size // 2))
+    np.testing.assert_array_equal(first.render(workers=1), contrast)
+    np.testing.assert_array_equal(np.stack(list(first.images(5, 17))), images[5:17])
+    # others than those of before are drawn anew
+    rendered.RenderedPictures(tmp_path, scenes[::-1], 32, {"model": 1}).render(workers=1)
+    assert drawn == [20, 8, 20]
+
+
+def test_a_full_disk_while_pictures_are_drawn_keeps_those_that_are_finished(small_disk, monkeypatch):
+    drawn = counted(monkeypatch)
+    with pytest.raises(OSError, match=r"The disk is full: block_0000.*MB are free") as raised:
+        simulated.make(small_disk, **{**OPTIONS, "image_size": 96}, workers=1)
+    assert raised.value.errno == errno.ENOSPC
+    n_there = len(list((small_disk / "IT_data_simulated_pictures").glob("block_*.h5")))
+    assert 0 < n_there < 8
+    with pytest.raises(OSError, match="The disk is full"):
+        simulated.make(small_disk, **{**OPTIONS, "image_size": 96}, workers=1)
+    assert drawn == [61, 61 - 8 * n_there]
+
+
+def test_notebooks_do_not_notice(finished_run, tmp_path, monkeypatch):
+    recordings, finished, _ = finished_run
+    output = tmp_path / "output"
+    shutil.copytree(finished, output)
+    for folder in ("Activations", "Activations_RND", "figures"):
+        shutil.rmtree(output / folder)
+    # a quarter of it holds eight images
+    monkeypatch.setenv(memory.VARIABLE, str(4 * 8 * 3 * 64**2 * 4))
+    log = run(recordings, output)
+    assert "on disk" not in log
+    found, expected = (pd.read_csv(folder / "figures" / "scores.csv") for folder in (output, finished))
+    names = [name for name in expected if expected[name].dtype == object]
+    pd.testing.assert_frame_equal(found[names], expected[names])
+    for name in set(expected) - set(names):
+        np.testing.assert_allclose(found[name], expected[name], atol=2e-3)

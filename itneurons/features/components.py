@@ -40,7 +40,7 @@ def principal_components(train, *others, n_components=1000, device="cpu"):
     n_components : int or None
         At most this many; None for all. Components without variance are left out, so that there are never more
         than n_images - 1. Where images and features are more than ``leading.MOST_EXACT`` (4096), components are
-        found by subspace iteration in place of a full decomposition, at most as many, and a line says what share of
+        found in a Krylov space in place of a full decomposition, at most as many, and a line says what share of
         the variance they hold if all were asked for.
     device : str or torch.device
 
@@ -63,7 +63,10 @@ def principal_components(train, *others, n_components=1000, device="cpu"):
     few = n_features < len(train)
     # many sums take as much memory as there may be: in single precision they err no more than their products
     sums = torch.float64 if of_double or min(n_features, len(train)) <= MOST_EXACT else torch.float32
-    gram = feature_kernel(train, mean, device, sums) if few else linear_kernel(train, None, mean, device=device, dtype=sums)
+    if few:
+        gram = feature_kernel(train, mean, device, sums)
+    else:
+        gram = linear_kernel(train, mean=mean, device=device, dtype=sums)
     if train.dtype in (torch.bfloat16, torch.float16):
         # rounding in the products outweighs that of a decomposition in single precision, which is three times as fast
         gram = gram.float()

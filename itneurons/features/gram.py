@@ -148,7 +148,10 @@ def _add_by_images(kernel, a, b, mean):
         first = 0
         for part in batches(features, n_images):
             part = part.to(kernel.device)
-            yield slice(first, first + len(part)), part if mean is None else part - mean.to(kernel.device)
+            if mean is not None:
+                # what comes from the disk is nobody else's
+                part = part.sub_(mean.to(part)) if on_disk(features) else part - mean.to(part)
+            yield slice(first, first + len(part)), part
             first += len(part)
 
     for rows, left in rows_of(a, _ROWS):

@@ -73,7 +73,8 @@ def load_it_data(path_to_data=""):
     data : ITData
         Stimuli (n_images, 3, height, width), float32, normalised with the ImageNet mean and standard deviation: do
         not normalise again. Those that would take more than a quarter of the memory are ``StimuliOnDisk``, which
-        serves as the array does and reads images as they are needed. Object names as lists of str. Firing rates (n_images, n_neurons), float32.
+        serves as the array does and reads images as they are needed. Object names as lists of str. Firing rates
+        (n_images, n_neurons), float32.
 
     Raises
     ------
@@ -94,14 +95,14 @@ def load_it_data(path_to_data=""):
         rates = {name: schema.read_array(file, name) for name in ("spikes_train", "spikes_val")}
         # where the file tells the categories, names need not
         checked = {name: names for name, names in objects.items() if name.replace("object", "category") not in file}
-    looked_at = {name: values if isinstance(values, np.ndarray) else _sample(values) for name, values in stimuli.items()}
+    looked_at = {name: _sample(values) if hasattr(values, "batches") else values for name, values in stimuli.items()}
     schema.check_content(path, looked_at, rates, checked)
     return ITData(*stimuli.values(), *objects.values(), *rates.values())
 
 
 def _sample(stimuli, n_images=64):
     """Images at even distances."""
-    return stimuli[np.linspace(0, len(stimuli) - 1, min(n_images, len(stimuli))).astype(int)]
+    return np.asarray(stimuli[np.linspace(0, len(stimuli) - 1, min(n_images, len(stimuli))).astype(int)])
 
 
 def load_test_rates(path_to_data=""):

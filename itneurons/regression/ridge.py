@@ -117,11 +117,11 @@ def fit_ridge(features, rates, categories=None, alphas=None, n_folds=5, seed=0, 
         decomposition = _decompose(x)
     else:
         held_out = held_out_folds(len(x), categories, n_folds, seed, groups)
-        by_features = x.shape[1] < min(map(len, held_out))
-        decomposition = None if by_features else _decompose(x)
-        residuals = _residuals_by_features(x, y, alphas, held_out) if by_features else None
-        if residuals is None:
-            residuals = _residuals_by_images(decomposition[0], decomposition[1], y, alphas, held_out)
+        if by_features(x.shape[1], held_out):
+            decomposition, residuals = None, _residuals_by_features(x, y, alphas, held_out)
+        else:
+            decomposition = _decompose(x)
+            residuals = _residuals_by_images(*decomposition[:2], y, alphas, held_out)
         errors = torch.stack([(of_alpha**2).sum(dim=0) for of_alpha in residuals])
         best = errors.argmin(dim=0)
         total = (y**2).sum(dim=0)
@@ -137,6 +137,11 @@ def fit_ridge(features, rates, categories=None, alphas=None, n_folds=5, seed=0, 
         cv_scores=cv_scores,
         held_out_predictions=held_out_predictions,
     )
+
+
+def by_features(n_features, held_out):
+    """Whether the features are fewer than the images of any fold, so that their side is the smaller one."""
+    return n_features < min(map(len, held_out))
 
 
 def _weights(x, y, alphas, decomposition):

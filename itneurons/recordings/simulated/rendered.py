@@ -51,7 +51,8 @@ class RenderedPictures:
         missing = [number for number, found in enumerate(contrast) if found is None]
         total = sum(len(self.scenes[self._blocks[number]]) for number in missing)
         if missing and len(missing) < len(self._blocks):
-            print(f"{self.folder} holds {len(self.scenes) - total:,} of {len(self.scenes):,} pictures, the rest is drawn")
+            n_images = len(self.scenes)
+            print(f"{self.folder} holds {n_images - total:,} of {n_images:,} pictures, the rest is drawn")
         # all at once, so that no worker waits at the end of a block
         scenes = np.concatenate([self.scenes[:0], *(self.scenes[self._blocks[number]] for number in missing)])
         pictures = render_images(scenes, self.image_size, workers=workers)
