@@ -8,20 +8,23 @@ from itneurons.features.gram import product
 MOST_EXACT = 4096
 
 
-def leading_eigenvectors(gram, n_vectors, n_steps=6, seed=0):
+# random vectors that a Krylov space begins with: fewer make it the more exact, more the faster
+_WIDTH = 256
+
+
+def leading_eigenvectors(gram, n_vectors, n_times=3, seed=0):
     """Eigenvectors of the largest eigenvalues of a symmetric positive matrix, from a block Krylov space.
 
-    Half as many random vectors as eigenvectors are wanted, and what the matrix makes of them again and again, are made
-    orthonormal; the eigenvectors are those of the matrix within the space that they span (Golub and Underwood 1977;
-    its accuracy: Musco and Musco 2015).
+    Some random vectors, and what the matrix makes of them again and again, are made orthonormal; the eigenvectors are
+    those of the matrix within the space that they span (Golub and Underwood 1977; its accuracy: Musco and Musco 2015).
 
     Parameters
     ----------
     gram : tensor of shape (n, n)
     n_vectors : int
-    n_steps : int
-        Blocks of the space, which has ``n_steps * n_vectors / 2`` dimensions. The time is that of as many products with
-        the matrix, ``n_steps * n_vectors * n^2`` operations.
+    n_times : int
+        The space has so many times ``n_vectors`` dimensions, and takes as many products with the matrix: ``2 n_times
+        n_vectors n^2`` operations.
     seed : int
         Of the random vectors.
 
@@ -31,13 +34,15 @@ def leading_eigenvectors(gram, n_vectors, n_steps=6, seed=0):
         By falling size.
     vectors : tensor of shape (n, n_vectors)
     """
-    n, width = len(gram), max(1, n_vectors // 2)
+    n, n_dimensions = len(gram), min(n_times * n_vectors, len(gram))
+    # a degree of at least ten in the matrix
+    width = max(1, min(_WIDTH, n_dimensions // 10))
     # blocks of rows: each vector lies side by side in memory
-    basis = torch.empty(min(n_steps * width, n), n, dtype=gram.dtype, device=gram.device)
-    within = torch.zeros(len(basis), len(basis), dtype=gram.dtype, device=gram.device)
+    basis = torch.empty(n_dimensions, n, dtype=gram.dtype, device=gram.device)
+    within = torch.zeros(n_dimensions, n_dimensions, dtype=gram.dtype, device=gram.device)
     block = torch.randn(width, n, generator=torch.Generator().manual_seed(seed)).to(gram)
-    for first in range(0, len(basis), width):
-        last = min(first + width, len(basis))
+    for first in range(0, n_dimensions, width):
+        last = min(first + width, n_dimensions)
         block = block[: last - first]
         for _ in range(2):
             # twice is enough
