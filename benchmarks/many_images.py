@@ -165,7 +165,7 @@ def draw(found, path):
 
     plots.use_style()
     numbers = np.array(sorted(found))
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     for step in found[numbers[0]]["seconds"]:
         left.loglog(numbers, [found[n]["seconds"][step] for n in numbers], "o-", label=step)
     total = np.array([sum(found[n]["seconds"].values()) for n in numbers])
@@ -179,7 +179,6 @@ def draw(found, path):
     for axis in (left, right):
         axis.set_xticks(numbers, [f"{n:,}" for n in numbers])
         axis.minorticks_off()
-    figure.tight_layout()
     with written_whole(path) as temporary:
         figure.savefig(temporary, dpi=120)
 

@@ -12,7 +12,7 @@ MOST_EXACT = 4096
 _WIDTH = 256
 
 
-def leading_eigenvectors(gram, n_vectors, n_times=3, seed=0):
+def leading_eigenvectors(gram, n_vectors, n_more=2000, seed=0):
     """Eigenvectors of the largest eigenvalues of a symmetric positive matrix, from a block Krylov space.
 
     Some random vectors, and what the matrix makes of them again and again, are made orthonormal; the eigenvectors are
@@ -22,9 +22,9 @@ def leading_eigenvectors(gram, n_vectors, n_times=3, seed=0):
     ----------
     gram : tensor of shape (n, n)
     n_vectors : int
-    n_times : int
-        The space has so many times ``n_vectors`` dimensions, and takes as many products with the matrix: ``2 n_times
-        n_vectors n^2`` operations.
+    n_more : int
+        Dimensions of the space beside as many as vectors are wanted, at most twice as many as these. It takes a product
+        with the matrix for each dimension: ``2 (n_vectors + n_more) n^2`` operations.
     seed : int
         Of the random vectors.
 
@@ -34,7 +34,8 @@ def leading_eigenvectors(gram, n_vectors, n_times=3, seed=0):
         By falling size.
     vectors : tensor of shape (n, n_vectors)
     """
-    n, n_dimensions = len(gram), min(n_times * n_vectors, len(gram))
+    n = len(gram)
+    n_dimensions = min(n_vectors + min(n_more, 2 * n_vectors), n)
     # a degree of at least ten in the matrix
     width = max(1, min(_WIDTH, n_dimensions // 10))
     # blocks of rows: each vector lies side by side in memory
