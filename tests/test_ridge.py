@@ -54,7 +54,7 @@ def test_the_order_in_memory_changes_nothing(train_last, other_last):
     for found, wanted in zip(components.principal_components(a.double(), b.double()), scores):
         np.testing.assert_allclose(found, wanted, atol=1e-4)
     # and nothing is copied
-    assert components._flat(a, a).data_ptr() == a.data_ptr()
+    assert components.flat(a, a).data_ptr() == a.data_ptr()
 
 
 def test_kernel_of_half_precision_is_near():

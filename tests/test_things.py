@@ -563,6 +563,8 @@ def test_electrodes_with_a_gap_are_left_out(make, server, look_alike, capsys):
 
 
 def test_a_full_disk_is_named(make, small_disk):
+    # what is fetched finds room, and what it is turned into does not
+    (small_disk / "other").write_bytes(bytes(600_000))
     with pytest.raises(OSError, match=r"The disk is full: IT_data_things_F.h5 needs about .* MB are free in"):
         make(small_disk)
     assert nothing_half_made(small_disk)

@@ -4,6 +4,7 @@ There are far fewer images than features, so everything is computed from inner p
 is summed over chunks of features, and its eigenvectors give the principal components.
 """
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -12,78 +13,18 @@ from tqdm.auto import tqdm
 
 from itneurons.features.backbones import IMAGENET, LAYERS
 from itneurons.features.extraction import extract_activations
+from itneurons.features.gram import centred_batches, feature_kernel, flat, linear_kernel, mean_of
+from itneurons.features.leading import MOST_EXACT, leading_eigenvectors
 from itneurons.recordings.simulated.backbone import INPUT_SIZE
-from itneurons.storage import disk_tensors, stored
+from itneurons.storage import stored
 from itneurons.storage.stored import fingerprint
 
 # goes up when the code changes what a stored component means
 _VERSION = 2
 
 
-def linear_kernel(a, b=None, mean=None, chunk_size=8192, device="cpu"):
-    """Inner products between images, ``K = (a - mean) (b - mean)^T``, summed over chunks of features.
-
-    Parameters
-    ----------
-    a : array or tensor of shape (n_images_a, ...)
-        Features; trailing dimensions are flattened. Half-precision features are centred in single precision,
-        multiplied in their own, and summed in double precision.
-    b : array or tensor of shape (n_images_b, ...), optional
-        ``a`` when left out.
-    mean : array or tensor of shape (...), optional
-        Subtracted from both, feature by feature; usually the mean over the training images.
-    chunk_size : int
-        Features per chunk; working memory grows with it, not with the number of features.
-    device : str or torch.device
-
-    Returns
-    -------
-    kernel : tensor of shape (n_images_a, n_images_b), float64
-
-    Raises
-    ------
-    ValueError
-        If the numbers of features differ, or the result is not finite.
-    """
-    mean = None if mean is None else _flat(torch.as_tensor(mean).reshape(1, *a.shape[1:]), a)[0]
-    a, b = _flat(a, a), None if b is None else _flat(b, a)
-    b = a if b is None else b
-    if a.shape[1] != b.shape[1]:
-        raise ValueError(f"a has {a.shape[1]} features and b has {b.shape[1]}; both need the same features")
-
-    def centred(features, chunk):
-        part, offset = features[:, chunk], None if mean is None else mean[chunk].to(device)
-        result = torch.empty(part.shape, dtype=part.dtype, device=device)
-        # some images at a time, for the system takes in a mapped file by large pages
-        for images, place in zip(part.split(256), result.split(256)):
-            if offset is None:
-                place.copy_(images)
-            else:
-                # into its own precision at once: no copy in single precision in between
-                torch.sub(images.to(device), offset, out=place)
-            disk_tensors.release(features)
-        return result
-
-    kernel = torch.zeros(len(a), len(b), dtype=torch.float64, device=device)
-    edges = np.linspace(0, len(b), 5).astype(int)
-    for start in range(0, a.shape[1], chunk_size):
-        chunk = slice(start, start + chunk_size)
-        right = centred(b, chunk)
-        if a is b:
-            # of a symmetric matrix the lower triangle is enough, in blocks
-            for top, bottom in zip(edges[:-1], edges[1:]):
-                kernel[top:, top:bottom] += _product(right[top:], right[top:bottom])
-        else:
-            kernel += _product(centred(a, chunk), right)
-    if a is b:
-        kernel = kernel.tril() + kernel.tril(-1).T
-    if not torch.isfinite(kernel).all():
-        raise ValueError("The features hold NaN or infinite values")
-    return kernel
-
-
 def principal_components(train, *others, n_components=1000, device="cpu"):
-    """Scores on the principal components of the training images, exact and without a features-sized matrix.
+    """Scores on the principal components of the training images, without a features-sized matrix.
 
     The eigenvectors ``U`` of the centred Gram matrix ``K = X X^T = U S^2 U^T`` are the left singular vectors of
     the features ``X``; the scores are ``U S`` for the training images and ``K_other U / S`` for others, centred on
@@ -92,13 +33,15 @@ def principal_components(train, *others, n_components=1000, device="cpu"):
 
     Parameters
     ----------
-    train : array or tensor of shape (n_images, ...)
+    train : array or tensor of shape (n_images, ...), or StimuliOnDisk
         Features of the training images, flattened per image.
-    *others : array or tensor of shape (n_other_images, ...)
+    *others : array or tensor of shape (n_other_images, ...), or StimuliOnDisk
         Features of further images, projected on the same components.
     n_components : int or None
         At most this many; None for all. Components without variance are left out, so that there are never more
-        than n_images - 1.
+        than n_images - 1. Where images and features are more than ``leading.MOST_EXACT`` (4096), components are
+        found in a Krylov space in place of a full decomposition, at most as many, and a line says what share of
+        the variance they hold if all were asked for.
     device : str or torch.device
 
     Returns
@@ -111,26 +54,38 @@ def principal_components(train, *others, n_components=1000, device="cpu"):
     ValueError
         If the features are not finite, or do not vary over the training images.
     """
-    train, others = _flat(train, train), [_flat(other, train) for other in others]
+    train, others = flat(train, train), [flat(other, train) for other in others]
+    n_features = math.prod(train.shape[1:])
+    of_double = train.dtype == torch.float64
     # a mean in double precision: in single precision its rounding would itself look like a component
-    mean = _mean(train).to(train.dtype if train.dtype == torch.float64 else torch.float32)
+    mean = mean_of(train).to(torch.float64 if of_double else torch.float32)
     # of X X^T and X^T X the smaller one: both have the same eigenvalues
-    few = train.shape[1] < len(train)
-    gram = linear_kernel((train.double() - mean).T if few else train, mean=None if few else mean, device=device)
+    few = n_features < len(train)
+    # many sums take as much memory as there may be: in single precision they err no more than their products
+    sums = torch.float64 if of_double or min(n_features, len(train)) <= MOST_EXACT else torch.float32
+    if few:
+        gram = feature_kernel(train, mean, device, sums)
+    else:
+        gram = linear_kernel(train, mean=mean, device=device, dtype=sums)
     if train.dtype in (torch.bfloat16, torch.float16):
         # rounding in the products outweighs that of a decomposition in single precision, which is three times as fast
         gram = gram.float()
     # what the rounding of a mean in double precision leaves is no variance
     least = 1e-24 * float(len(train) * mean.double().square().sum())
-    rounding = 1e-6 if train.dtype != torch.float64 else 1e-14
+    rounding = 1e-14 if of_double else 1e-6
     vectors, lengths = _axes(gram, len(train) - 1, n_components, least, rounding)
+    # its room goes to the products with other images
+    del gram
     if few:
-        scores = [(part.double() - mean).to(device) @ vectors for part in (train, *others)]
+        scores = [
+            torch.cat([batch @ vectors for batch in centred_batches(part, mean, vectors.dtype, device)])
+            for part in (train, *others)
+        ]
     else:
         scores = [vectors * lengths]
-        if others:
-            kernel = linear_kernel(torch.cat(others), train, mean=mean, device=device)
-            scores += (kernel @ (vectors / lengths)).split([len(other) for other in others])
+        for other in others:
+            kernel = linear_kernel(other, train, mean, device=device, dtype=sums)
+            scores.append(kernel.to(vectors.dtype) @ (vectors / lengths))
     return _signed(scores)
 
 
@@ -164,7 +119,13 @@ def components_of_kernel(kernel, sizes, n_components=1000, rounding=1e-6):
 
 def _axes(gram, most, n_components, least, rounding):
     """Eigenvectors of a Gram matrix and the roots of their eigenvalues, by falling variance, without rounding."""
-    eigenvalues, vectors = (part.double().flip(-1) for part in torch.linalg.eigh(gram))
+    if len(gram) <= MOST_EXACT:
+        eigenvalues, vectors = (part.double().flip(-1) for part in torch.linalg.eigh(gram))
+    else:
+        eigenvalues, vectors = leading_eigenvectors(gram, min(n_components or MOST_EXACT, MOST_EXACT))
+        if n_components is None:
+            share = float(eigenvalues.sum() / gram.diagonal().sum())
+            print(f"Of {len(gram):,} components the leading {MOST_EXACT:,} are taken, {share:.2%} of the variance")
     if eigenvalues[0] <= least:
         raise ValueError("The features do not vary over the training images: there is no component to find")
     # what lies below the rounding of the products is no variance
@@ -280,26 +241,3 @@ def load_components(folder, backbone, layer, made_of):
     except (FileNotFoundError, stored.UnusableError) as reason:
         raise ValueError(f"{path} cannot be used: {reason}. Run the extraction (section A) again") from reason
     return tuple(arrays[f"part{index}"] for index in range(len(arrays)))
-
-
-def _product(left, right):
-    if left.device.type == "cpu" and left.dtype in (torch.float32, torch.float64):
-        # numpy's BLAS is as fast as torch's on Intel processors and twice as fast on AMD's
-        return torch.from_numpy(left.numpy() @ right.numpy().T)
-    return left @ right.T
-
-
-def _mean(features, n_images=64):
-    total = torch.zeros(features.shape[1], dtype=torch.float64, device=features.device)
-    for part in features.split(n_images):
-        total += part.sum(dim=0, dtype=torch.float64)
-        disk_tensors.release(features)
-    return total / len(features)
-
-
-def _flat(features, like):
-    """Features (n_images, n_features), in the order in which ``like`` has them in memory, so that it is not copied."""
-    features = torch.as_tensor(features)
-    if torch.is_tensor(like) and like.dim() == 4 and like.is_contiguous(memory_format=torch.channels_last):
-        features = features.movedim(1, -1)
-    return features.flatten(1)

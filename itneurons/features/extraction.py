@@ -292,6 +292,7 @@ def resize(stimuli, size):
     """
     small = torch.empty(len(stimuli), 3, size, size)
     # in parts: antialiasing makes large intermediate results
-    for part, place in zip(torch.as_tensor(stimuli).split(256), small.split(256)):
+    for start, place in zip(range(0, len(stimuli), 256), small.split(256)):
+        part = torch.as_tensor(np.asarray(stimuli[start : start + 256]))
         place[:] = interpolate(part, size=(size, size), mode="bilinear", antialias=True)
     return small

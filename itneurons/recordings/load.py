@@ -7,6 +7,7 @@ import numpy as np
 
 from itneurons.recordings import schema
 from itneurons.recordings.sources import load_source
+from itneurons.recordings.stimuli_on_disk import StimuliOnDisk, fits_in_memory
 
 # in the order in which a folder is searched
 FILE_NAMES = ("IT_data.h5", "IT_data_things_*.h5", "IT_data_simulated.h5", "V4_data_*.h5", "V1_data_*.h5")
@@ -71,26 +72,37 @@ def load_it_data(path_to_data=""):
     -------
     data : ITData
         Stimuli (n_images, 3, height, width), float32, normalised with the ImageNet mean and standard deviation: do
-        not normalise again. Object names as lists of str. Firing rates (n_images, n_neurons), float32.
+        not normalise again. Those that would take more than a quarter of the memory are ``StimuliOnDisk``, which
+        serves as the array does and reads images as they are needed. Object names as lists of str. Firing rates
+        (n_images, n_neurons), float32.
 
     Raises
     ------
     FileNotFoundError
         If there is no recording.
     RecordingError
-        If it is damaged, incomplete, or holds rates, images or names that cannot be right.
+        If it is damaged, incomplete, or holds rates, images or names that cannot be right. Of stimuli on the disk a
+        sample is looked at; damage in others is found when they are read.
     """
     path = _recording_path(path_to_data)
     with schema.open_recording(path) as file:
-        stimuli, objects = (
-            {name: schema.read_array(file, name) for name in (f"{kind}_{split}" for split in schema.SPLITS)}
-            for kind in ("stimulus", "object")
-        )
+        shapes = {name: file[name].shape for name in (f"stimulus_{split}" for split in schema.SPLITS)}
+        stimuli = {
+            name: schema.read_array(file, name) if fits_in_memory(shape) else StimuliOnDisk(path.resolve(), name)
+            for name, shape in shapes.items()
+        }
+        objects = {name: schema.read_array(file, name) for name in (f"object_{split}" for split in schema.SPLITS)}
         rates = {name: schema.read_array(file, name) for name in ("spikes_train", "spikes_val")}
         # where the file tells the categories, names need not
         checked = {name: names for name, names in objects.items() if name.replace("object", "category") not in file}
-    schema.check_content(path, stimuli, rates, checked)
+    looked_at = {name: _sample(values) if hasattr(values, "batches") else values for name, values in stimuli.items()}
+    schema.check_content(path, looked_at, rates, checked)
     return ITData(*stimuli.values(), *objects.values(), *rates.values())
+
+
+def _sample(stimuli, n_images=64):
+    """Images at even distances."""
+    return np.asarray(stimuli[np.linspace(0, len(stimuli) - 1, min(n_images, len(stimuli))).astype(int)])
 
 
 def load_test_rates(path_to_data=""):

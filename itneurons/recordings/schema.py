@@ -6,7 +6,9 @@ Every source ends in this file, and everything after it reads this file alone. I
 =====================  ===========================================  ==============================================
 dataset                shape and type                               meaning
 =====================  ===========================================  ==============================================
-stimulus_<split>       (n_images, 3, height, width) float           RGB, normalised with the ImageNet statistics
+stimulus_<split>       (n_images, 3, height, width) float           RGB, normalised with the ImageNet statistics; or
+                       or uint8                                     bytes, whose attributes ``mean`` and ``std`` say by
+                                                                    what they are normalised as they are read
 object_<split>         (n_images,) bytes, latin-1                   object name; empty where there is none
 category_<split>       (n_images,) bytes, latin-1                   optional: the object's category where its name does
                                                                     not tell it; empty where it is unknown
@@ -21,6 +23,7 @@ with <split> one of train, val and test; the file's attributes are ``source``, `
 ``citation``, ``unit``, ``settings``.
 """
 
+import contextlib
 from pathlib import Path
 
 import h5py
@@ -41,6 +44,8 @@ MAJAJ_2015 = (
     "firing rates accurately predict human core object recognition performance. Journal of Neuroscience "
     "35(39):13402-13418"
 )
+# bytes of all images of a recording as floats; a larger recording stores bytes
+FLOATS_UP_TO = 4e9
 # the eight categories of Majaj et al. 2015: six are named in the object's name, two list their members
 NAMED_CATEGORIES = ("face", "car", "chair", "airplane", "table", "ship")
 LISTED_CATEGORIES = {
@@ -77,13 +82,17 @@ def category_of(name):
     )
 
 
+def _levels():
+    """What each of the 256 levels of each of the three channels is when it is normalised."""
+    levels = (np.arange(256, dtype=np.float32) / 255 - IMAGENET_MEAN[:, None]) / IMAGENET_STD[:, None]
+    # eleven significant bits tell the levels apart (the error is a fifteenth of a level), and files get a third smaller
+    return levels.astype(np.float16).astype(np.float32)
+
+
 def normalise(images):
     """RGB bytes (..., height, width, 3) to ImageNet-normalised floats (..., 3, height, width)."""
     # a table of 256 levels a channel: no image is touched twice
-    levels = (np.arange(256, dtype=np.float32)[:, None] / 255 - IMAGENET_MEAN) / IMAGENET_STD
-    # eleven significant bits tell the levels apart (the error is a fifteenth of a level), and files get a third smaller
-    levels = levels.astype(np.float16).astype(np.float32)
-    return np.stack([levels[images[..., channel], channel] for channel in range(3)], axis=-3)
+    return np.stack([levels[images[..., channel]] for channel, levels in enumerate(_levels())], axis=-3)
 
 
 def to_rgb(stimulus):
@@ -107,8 +116,12 @@ def write(
     noise_ceiling=None,
     categories=None,
     image_ids=None,
+    image_size=IMAGE_SIZE,
 ):
     """Write a recording; the file appears at ``path`` only when it is whole.
+
+    Images that would take more than ``FLOATS_UP_TO`` bytes as floats are stored as the bytes that they are; reading
+    gives the same numbers for both.
 
     Parameters
     ----------
@@ -132,6 +145,8 @@ def write(
     categories : mapping of split to sequence of str, optional
         Of the objects, where their names do not tell them (``category_of``); ``""`` where one is unknown.
     image_ids : mapping of split to sequence of str, optional
+    image_size : int
+        Height and width, by which it is told beforehand how much room all images take.
 
     Returns
     -------
@@ -148,7 +163,8 @@ def write(
     trials = trials or {}
     total = sum(len(names) for names in objects.values())
     numbers = [np.asarray(values) for mapping in (rates, trials) for values in mapping.values()]
-    bytes_needed = 4 * (total * 3 * IMAGE_SIZE**2 + sum(values.size for values in numbers))
+    as_bytes = 4 * total * 3 * image_size**2 > FLOATS_UP_TO
+    bytes_needed = (1 if as_bytes else 4) * total * 3 * image_size**2 + 4 * sum(values.size for values in numbers)
     with (
         written_whole(path, bytes_needed) as temporary,
         create(temporary) as file,
@@ -158,7 +174,7 @@ def write(
         for name, text in {"source": source, "citation": citation, "unit": unit, "settings": settings}.items():
             write_text(file, name, text)
         for split in SPLITS:
-            _write_images(file, split, images[split], len(objects[split]), progress)
+            _write_images(file, split, images[split], len(objects[split]), as_bytes, progress)
             for kind, names in (("object", objects), ("category", categories or {}), ("image_id", image_ids or {})):
                 if split in names:
                     encoded = np.array([name.encode("latin-1") for name in names[split]], dtype="S")
@@ -172,23 +188,26 @@ def write(
     return path
 
 
-def _write_images(file, split, images, n_images, progress):
+def _write_images(file, split, images, n_images, as_bytes, progress):
     dataset, count = None, 0
+    name, dtype = f"stimulus_{split}", "u1" if as_bytes else "f4"
     for count, image in enumerate(images, start=1):
         if dataset is None:
             shape = (3, *image.shape[:2])
             # not compressed: half the room would cost four times the time, whenever a notebook loads it
             dataset = file.create_dataset(
-                f"stimulus_{split}", shape=(n_images, *shape), dtype="f4", chunks=(1, *shape), fletcher32=True
+                name, shape=(n_images, *shape), dtype=dtype, chunks=(1, *shape), fletcher32=True
             )
         if count > n_images:
             break
-        dataset[count - 1] = normalise(image)
+        dataset[count - 1] = np.moveaxis(image, -1, 0) if as_bytes else normalise(image)
         progress.update()
     if count != n_images:
         raise RecordingError(f"The {split} split has {n_images} object names but {count} images were given")
     if dataset is None:
-        file.create_dataset(f"stimulus_{split}", shape=(0, 3, IMAGE_SIZE, IMAGE_SIZE), dtype="f4")
+        dataset = file.create_dataset(name, shape=(0, 3, IMAGE_SIZE, IMAGE_SIZE), dtype=dtype)
+    if as_bytes:
+        dataset.attrs.update(mean=IMAGENET_MEAN, std=IMAGENET_STD)
 
 
 def check_layout(file, path):
@@ -222,10 +241,11 @@ def check_layout(file, path):
                 f"{path}: stimulus_{split} has the shape {stimuli.shape}, expected (n_images, 3, height, width) "
                 "and one image size in all splits"
             )
-        if stimuli.dtype.kind != "f":
+        if stimuli.dtype.kind != "f" and not _says_how_to_normalise(stimuli):
             raise RecordingError(
                 f"{path}: stimulus_{split} holds {stimuli.dtype}, expected floats that are normalised with the "
-                "ImageNet mean and standard deviation; recordings.schema.normalise turns RGB bytes into them"
+                "ImageNet mean and standard deviation (recordings.schema.normalise turns RGB bytes into them), or "
+                f"uint8 with attributes mean {IMAGENET_MEAN.tolist()} and std {IMAGENET_STD.tolist()}"
             )
         expected = {
             f"object_{split}": (n_images,),
@@ -247,6 +267,15 @@ def check_layout(file, path):
     for split in ("train", "val"):
         if not len(file[f"stimulus_{split}"]):
             raise RecordingError(f"{path}: the {split} split is empty; training and validation images are needed")
+
+
+def _says_how_to_normalise(stimuli):
+    """Whether these are bytes that are to be normalised as all recordings are."""
+    said = [np.ravel(stimuli.attrs.get(name, ())) for name in ("mean", "std")]
+    return stimuli.dtype == np.uint8 and all(
+        np.shape(found) == (3,) and np.allclose(found, wanted, atol=1e-6)
+        for found, wanted in zip(said, (IMAGENET_MEAN, IMAGENET_STD))
+    )
 
 
 def _fits(shape, expected):
@@ -353,15 +382,59 @@ def read_array(file, name):
         If the bytes on disk do not agree with their checksum, or end too early.
     """
     dataset = file[name]
-    try:
+    if dataset.dtype == np.uint8 and name.startswith("stimulus_"):
+        values = np.empty(dataset.shape, dtype=np.float32)
+        # some images at a time: the bytes never lie beside the floats
+        for start in range(0, len(values), 256):
+            values[start : start + 256] = read_images(dataset, slice(start, start + 256))
+        return values
+    with _damage_named(dataset):
         if name.startswith(("object_", "category_", "image_id_")):
             return [bytes(value).decode("latin-1") for value in dataset[()]]
         values = np.empty(dataset.shape, dtype=np.float32)
         if dataset.size:
             dataset.read_direct(values)
         return values
+
+
+def read_images(dataset, images):
+    """Some images of a stimulus dataset of an open recording, normalised, whatever the file keeps them as.
+
+    Bytes become what ``normalise`` makes of them, to the last digit.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+    images : slice
+
+    Returns
+    -------
+    values : array of shape (n_images, 3, height, width), float32
+
+    Raises
+    ------
+    RecordingError
+        If the bytes on disk do not agree with their checksum, or end too early.
+    """
+    with _damage_named(dataset):
+        read = dataset[images]
+    if read.dtype != np.uint8:
+        return read.astype(np.float32, copy=False)
+    values = np.empty(read.shape, dtype=np.float32)
+    table = _levels()
+    for image, place in zip(read, values):
+        for channel in range(3):
+            # into their place, without a check of bytes that cannot be out of range: four times as fast
+            np.take(table[channel], image[channel], out=place[channel], mode="clip")
+    return values
+
+
+@contextlib.contextmanager
+def _damage_named(dataset):
+    try:
+        yield
     except (OSError, ValueError) as error:
         raise RecordingError(
-            f"{file.filename}: {name} cannot be read, the file is damaged: {error}. "
+            f"{dataset.file.filename}: {dataset.name.strip('/')} cannot be read, the file is damaged: {error}. "
             "Remove it and get it again with utils.get_it_data()"
         ) from error

@@ -73,7 +73,8 @@ def fit_ridge(features, rates, categories=None, alphas=None, n_folds=5, seed=0, 
     The penalty of each neuron is chosen by cross-validation that keeps the distribution of categories in every
     fold. No fold is fitted: with ``H`` the matrix that maps measured to fitted rates, leaving out the images ``F``
     leaves the residuals ``(I - H_FF)^-1 (rates - H rates)_F`` on them, exactly (for one image this is the formula
-    of Allen's PRESS, 1974), and ``H`` for every penalty comes from one decomposition of the features.
+    of Allen's PRESS, 1974), and ``H`` for every penalty comes from one decomposition of the features. Where a fold has
+    more images than there are features, the normal equations of the images that are left cost less and say the same.
 
     Parameters
     ----------
@@ -111,24 +112,23 @@ def fit_ridge(features, rates, categories=None, alphas=None, n_folds=5, seed=0, 
     # the rounding of its mean must not make a constant neuron look as if it varied
     y[:, (y == y[:1]).all(dim=0)] = 0
 
-    left, lengths, right = _decompose(x)
-    projected = left.T @ y
     if len(alphas) == 1:
-        best = torch.zeros(y.shape[1], dtype=torch.long, device=device)
-        cv_scores = held_out_predictions = None
+        best, cv_scores, held_out_predictions = torch.zeros(y.shape[1], dtype=torch.long, device=device), None, None
+        decomposition = _decompose(x)
     else:
-        residuals = _held_out_residuals(
-            left, lengths, projected, y, alphas, held_out_folds(len(x), categories, n_folds, seed, groups)
-        )
-        errors = (residuals**2).sum(dim=1)
+        held_out = held_out_folds(len(x), categories, n_folds, seed, groups)
+        if by_features(x.shape[1], held_out):
+            decomposition, residuals = None, _residuals_by_features(x, y, alphas, held_out)
+        else:
+            decomposition = _decompose(x)
+            residuals = _residuals_by_images(*decomposition[:2], y, alphas, held_out)
+        errors = torch.stack([(of_alpha**2).sum(dim=0) for of_alpha in residuals])
         best = errors.argmin(dim=0)
         total = (y**2).sum(dim=0)
         cv_scores = torch.where(total > 0, 1 - errors / total, torch.nan).cpu().numpy()
         chosen = residuals.gather(0, best.expand(1, len(y), -1))[0]
         held_out_predictions = (y + y_mean - chosen).cpu().numpy()
-    chosen_alphas = torch.as_tensor(alphas, device=device)[best]
-    shrunk = lengths[:, None] / (lengths[:, None] ** 2 + chosen_alphas)
-    weights = right @ (shrunk * projected)
+    weights = _weights(x, y, torch.as_tensor(alphas, device=device)[best], decomposition)
     return Ridge(
         weights=weights.cpu().numpy(),
         intercept=(y_mean - x_mean @ weights).cpu().numpy(),
@@ -137,6 +137,30 @@ def fit_ridge(features, rates, categories=None, alphas=None, n_folds=5, seed=0, 
         cv_scores=cv_scores,
         held_out_predictions=held_out_predictions,
     )
+
+
+def by_features(n_features, held_out):
+    """Whether the features are fewer than the images of any fold, so that their side is the smaller one."""
+    return n_features < min(map(len, held_out))
+
+
+def _weights(x, y, alphas, decomposition):
+    """Weights (n_features, n_neurons) of the fit to all images, each neuron with its own penalty."""
+    if decomposition is None:
+        return _penalised(x.T @ x, x.T @ y, alphas)
+    left, lengths, right = decomposition
+    return right @ (lengths[:, None] / (lengths[:, None] ** 2 + alphas) * (left.T @ y))
+
+
+def _penalised(gram, products, alphas):
+    """``(gram + alpha I)^-1 products``, a penalty for each column, by one Cholesky decomposition for each penalty."""
+    weights = torch.empty_like(products)
+    for alpha in alphas.unique():
+        columns = alphas == alpha
+        penalised = gram.clone()
+        penalised.diagonal().add_(alpha)
+        weights[:, columns] = torch.cholesky_solve(products[:, columns], torch.linalg.cholesky(penalised))
+    return weights
 
 
 def _decompose(x):
@@ -149,9 +173,12 @@ def _decompose(x):
     return (vectors, lengths, others) if wide else (others, lengths, vectors)
 
 
-def _held_out_residuals(left, lengths, projected, y, alphas, held_out):
-    """Residuals (n_alphas, n_images, n_neurons) of each image while its fold is left out."""
-    n_images = len(y)
+def _residuals_by_images(left, lengths, y, alphas, held_out):
+    """Residuals (n_alphas, n_images, n_neurons) of each image while its fold is left out, by the hat matrix.
+
+    Takes the inverse of a matrix of the images of a fold.
+    """
+    n_images, projected = len(y), left.T @ y
     residuals = torch.empty(len(alphas), *y.shape, dtype=y.dtype, device=y.device)
     for index, alpha in enumerate(alphas):
         shrinkage = lengths**2 / (lengths**2 + alpha)
@@ -163,4 +190,21 @@ def _held_out_residuals(left, lengths, projected, y, alphas, held_out):
             hat = scaled[fold] @ left[fold].T + 1 / n_images
             identity = torch.eye(len(fold), dtype=y.dtype, device=y.device)
             residuals[index, fold] = torch.linalg.solve(identity - hat, in_sample[fold])
+    return residuals
+
+
+def _residuals_by_features(x, y, alphas, held_out):
+    """The same where a fold has more images than there are features, by the normal equations without the fold."""
+    residuals = torch.empty(len(alphas), *y.shape, dtype=y.dtype, device=y.device)
+    gram, products = x.T @ x, x.T @ y
+    for fold in held_out:
+        fold = torch.as_tensor(fold, device=y.device)
+        x_out, y_out, n_kept = x[fold], y[fold], len(x) - len(fold)
+        # all images have a mean of zero: those that are kept have the opposite of what is held out
+        x_mean, y_mean = -x_out.sum(dim=0) / n_kept, -y_out.sum(dim=0) / n_kept
+        of_kept = gram - x_out.T @ x_out - n_kept * torch.outer(x_mean, x_mean)
+        with_rates = products - x_out.T @ y_out - n_kept * torch.outer(x_mean, y_mean)
+        for index, alpha in enumerate(alphas):
+            weights = _penalised(of_kept, with_rates, torch.full_like(y_mean, alpha))
+            residuals[index, fold] = y_out - y_mean - (x_out - x_mean) @ weights
     return residuals

@@ -1,15 +1,16 @@
 """A simulated experiment in the layout of the real one: rendered stimuli and sites whose tuning is known."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from itneurons.recordings import schema
 from itneurons.recordings.fetch import one_at_a_time
-from itneurons.recordings.simulated.neurons import Population, contrast_map
-from itneurons.recordings.simulated.stimuli import OBJECTS, render_images, sample_scenes
+from itneurons.recordings.simulated.neurons import Population
+from itneurons.recordings.simulated.rendered import RenderedPictures
+from itneurons.recordings.simulated.stimuli import OBJECTS, sample_scenes
 from itneurons.storage.stored import UnusableError, load_or_make
 
 SOURCE = "simulated recordings"
@@ -37,6 +38,9 @@ def add_arguments(parser):
 
 def make(folder=".", sizes=SIZES, image_size=schema.IMAGE_SIZE, n_neurons=168, n_trials=N_TRIALS, seed=0, workers=2):
     """Make the simulated recordings, unless the folder holds the very same.
+
+    Pictures are kept beside the file, in ``IT_data_simulated_pictures``, until it is whole: drawing them goes on where
+    it was broken off.
 
     Parameters
     ----------
@@ -67,7 +71,7 @@ def make(folder=".", sizes=SIZES, image_size=schema.IMAGE_SIZE, n_neurons=168, n
         "seed": seed,
     }
     with one_at_a_time(path):
-        load_or_make(path, made_of, lambda: _content(made_of, workers), _check, _write)
+        load_or_make(path, made_of, lambda: _pictures(path, made_of), _check, partial(_write, workers=workers))
     return path
 
 
@@ -94,44 +98,37 @@ def _sentence(made_of):
     return "{model}: {0}, {image_size} px, {n_neurons} sites, {n_trials} trials.".format(sizes, **made_of)
 
 
-def _content(made_of, workers):
-    """Arguments for ``schema.write``."""
-    sizes, seed, n_trials = made_of["sizes"], made_of["seed"], made_of["n_trials"]
-    population = Population(OBJECTS, made_of["n_neurons"], seed)
-    scenes, images, contrast = _show(sizes, made_of["image_size"], seed, workers)
-    rates = population.rates(scenes, contrast)
-    trials = population.trials(rates, n_trials, seed)
-    bounds = np.cumsum((0, *sizes))
-    parts = {split: slice(a, b) for split, a, b in zip(schema.SPLITS, bounds[:-1], bounds[1:])}
-    names = np.array(OBJECTS)[scenes["object"]]
-    return {
-        "images": {split: images[part] for split, part in parts.items()},
-        "rates": {split: trials[:, part].mean(axis=0) for split, part in parts.items()},
-        "objects": {split: names[part].tolist() for split, part in parts.items()},
-        "trials": {split: trials[:, parts[split]] for split in ("val", "test")},
-        "noise_ceiling": population.noise_ceiling(rates, n_trials),
-    }
-
-
-def _write(path, made_of, content):
-    settings = json.dumps(made_of)
-    schema.write(
-        path, **content, source=SOURCE, seed=made_of["seed"], citation=CITATION, unit="spikes/s", settings=settings
-    )
-
-
-def _show(sizes, image_size, seed, workers):
-    """Scenes, images (n_images, image_size, image_size, 3) as uint8, and their contrast, in the order of the splits."""
-    n_images = sum(sizes)
+def _pictures(path, made_of):
+    n_images, seed = sum(made_of["sizes"]), made_of["seed"]
     rng = np.random.default_rng([seed, 0])
     scenes = rng.permutation(sample_scenes(np.arange(n_images) % len(OBJECTS), seed))
-    images = np.empty((n_images, image_size, image_size, 3), dtype=np.uint8)
-    contrast = []
-    rendered = render_images(scenes, image_size, workers=workers)
-    for image, drawn in zip(images, tqdm(rendered, total=n_images, desc="rendering", unit="image")):
-        image[:] = drawn
-        contrast.append(contrast_map(drawn))
-    return scenes, images, np.stack(contrast)
+    folder = path.with_name(f"{path.stem}_pictures")
+    return RenderedPictures(folder, scenes, made_of["image_size"], {"model": made_of["model"]})
+
+
+def _write(path, made_of, pictures, workers):
+    sizes, seed, n_trials = made_of["sizes"], made_of["seed"], made_of["n_trials"]
+    population = Population(OBJECTS, made_of["n_neurons"], seed)
+    rates = population.rates(pictures.scenes, pictures.render(workers))
+    trials = population.trials(rates, n_trials, seed)
+    bounds = np.cumsum((0, *sizes)).tolist()
+    parts = {split: slice(a, b) for split, a, b in zip(schema.SPLITS, bounds[:-1], bounds[1:])}
+    names = np.array(OBJECTS)[pictures.scenes["object"]]
+    schema.write(
+        path,
+        images={split: pictures.images(part.start, part.stop) for split, part in parts.items()},
+        rates={split: trials[:, part].mean(axis=0) for split, part in parts.items()},
+        objects={split: names[part].tolist() for split, part in parts.items()},
+        trials={split: trials[:, parts[split]] for split in ("val", "test")},
+        noise_ceiling=population.noise_ceiling(rates, n_trials),
+        source=SOURCE,
+        seed=seed,
+        citation=CITATION,
+        unit="spikes/s",
+        settings=json.dumps(made_of),
+        image_size=made_of["image_size"],
+    )
+    pictures.remove()
 
 
 def simulated_population(path):

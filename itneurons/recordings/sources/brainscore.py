@@ -149,6 +149,7 @@ def _convert(path, files, seed, image_size):
             source=SOURCE,
             seed=seed,
             citation=CITATION,
+            image_size=image_size,
         )
 
 

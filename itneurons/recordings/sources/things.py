@@ -253,6 +253,7 @@ def _convert(path, pictures, image_size, order, objects, category_of, activity, 
         categories={split: [category_of[name] for name in found] for split, found in shown.items()},
         citation=CITATION,
         unit=UNIT,
+        image_size=image_size,
         **about,
     )
 

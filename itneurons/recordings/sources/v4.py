@@ -243,6 +243,7 @@ def _convert(path, source, files, split, seed, image_size):
             seed=seed,
             citation=CITATION,
             unit="spikes in 100 ms",
+            image_size=image_size,
         )
 
 
