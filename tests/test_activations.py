@@ -372,7 +372,7 @@ def test_components_are_stored_once(finished, capsys, monkeypatch):
     def fail(*args, **kwargs):
         raise AssertionError("extracted again")
 
-    monkeypatch.setattr(components, "extract_activations", fail)
+    monkeypatch.setattr(components, "extract_each", fail)
     finished.store()
     assert "holds all 3 layers of net for these stimuli: nothing to extract" in capsys.readouterr().out
 
@@ -406,13 +406,13 @@ def test_damaged_components_are_remade_alone(finished, capsys, monkeypatch, dama
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ValueError, match=r"cannot be used: it is damaged \(.*Run the extraction"):
         finished.load("layer2")
-    extract, asked = extraction.extract_activations, []
+    extract, asked = extraction.extract_each, []
 
     def watched(model, stimuli, layers, *args, **options):
         asked.append(layers)
         return extract(model, stimuli, layers, *args, **options)
 
-    monkeypatch.setattr(components, "extract_activations", watched)
+    monkeypatch.setattr(components, "extract_each", watched)
     finished.store()
     assert {tuple(layers) for layers in asked} == {("layer2",)}
     assert f"{path} is made anew: it is damaged" in capsys.readouterr().out

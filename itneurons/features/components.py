@@ -4,14 +4,13 @@ There are far fewer images than features, so everything is computed from inner p
 is summed over chunks of features, and its eigenvectors give the principal components.
 """
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from tqdm.auto import tqdm
 
 from itneurons.features.backbones import IMAGENET, LAYERS
-from itneurons.features.extraction import extract_activations
+from itneurons.features.extraction import extract_each
+from itneurons.features.kept import keep, layer_path
 from itneurons.recordings.simulated.backbone import INPUT_SIZE
 from itneurons.storage import disk_tensors, stored
 from itneurons.storage.stored import fingerprint
@@ -25,9 +24,10 @@ def linear_kernel(a, b=None, mean=None, chunk_size=8192, device="cpu"):
 
     Parameters
     ----------
-    a : array or tensor of shape (n_images_a, ...)
-        Features; trailing dimensions are flattened. Half-precision features are centred in single precision,
-        multiplied in their own, and summed in double precision.
+    a : array or tensor of shape (n_images_a, ...), or a list of them
+        Features; trailing dimensions are flattened. A list stands for all its images, one after the other, without a
+        copy of them. Half-precision features are centred in single precision, multiplied in their own, and summed in
+        double precision.
     b : array or tensor of shape (n_images_b, ...), optional
         ``a`` when left out.
     mean : array or tensor of shape (...), optional
@@ -45,28 +45,32 @@ def linear_kernel(a, b=None, mean=None, chunk_size=8192, device="cpu"):
     ValueError
         If the numbers of features differ, or the result is not finite.
     """
-    mean = None if mean is None else _flat(torch.as_tensor(mean).reshape(1, *a.shape[1:]), a)[0]
-    a, b = _flat(a, a), None if b is None else _flat(b, a)
+    like = a[0] if isinstance(a, list) else a
+    mean = None if mean is None else _flat(torch.as_tensor(mean).reshape(1, *like.shape[1:]), like)[0]
+    a, b = [_flat(part, like) for part in (a if isinstance(a, list) else [a])], None if b is None else [_flat(b, like)]
     b = a if b is None else b
-    if a.shape[1] != b.shape[1]:
-        raise ValueError(f"a has {a.shape[1]} features and b has {b.shape[1]}; both need the same features")
+    if a[0].shape[1] != b[0].shape[1]:
+        raise ValueError(f"a has {a[0].shape[1]} features and b has {b[0].shape[1]}; both need the same features")
+    n_a, n_b = (sum(map(len, parts)) for parts in (a, b))
 
-    def centred(features, chunk):
-        part, offset = features[:, chunk], None if mean is None else mean[chunk].to(device)
-        result = torch.empty(part.shape, dtype=part.dtype, device=device)
-        # some images at a time, for the system takes in a mapped file by large pages
-        for images, place in zip(part.split(256), result.split(256)):
-            if offset is None:
-                place.copy_(images)
-            else:
-                # into its own precision at once: no copy in single precision in between
-                torch.sub(images.to(device), offset, out=place)
-            disk_tensors.release(features)
+    def centred(parts, chunk):
+        n_images, n_features = sum(map(len, parts)), parts[0][:, chunk].shape[1]
+        result = torch.empty(n_images, n_features, dtype=parts[0].dtype, device=device)
+        offset = None if mean is None else mean[chunk].to(device)
+        for features, room in zip(parts, result.split([len(part) for part in parts])):
+            # some images at a time, for the system takes in a mapped file by large pages
+            for images, place in zip(features[:, chunk].split(256), room.split(256)):
+                if offset is None:
+                    place.copy_(images)
+                else:
+                    # into its own precision at once: no copy in single precision in between
+                    torch.sub(images.to(device), offset, out=place)
+                disk_tensors.release(features)
         return result
 
-    kernel = torch.zeros(len(a), len(b), dtype=torch.float64, device=device)
-    edges = np.linspace(0, len(b), 5).astype(int)
-    for start in range(0, a.shape[1], chunk_size):
+    kernel = torch.zeros(n_a, n_b, dtype=torch.float64, device=device)
+    edges = np.linspace(0, n_b, 5).astype(int)
+    for start in range(0, a[0].shape[1], chunk_size):
         chunk = slice(start, start + chunk_size)
         right = centred(b, chunk)
         if a is b:
@@ -129,7 +133,7 @@ def principal_components(train, *others, n_components=1000, device="cpu"):
     else:
         scores = [vectors * lengths]
         if others:
-            kernel = linear_kernel(torch.cat(others), train, mean=mean, device=device)
+            kernel = linear_kernel(others, train, mean=mean, device=device)
             scores += (kernel @ (vectors / lengths)).split([len(other) for other in others])
     return _signed(scores)
 
@@ -181,7 +185,7 @@ def _signed(scores):
 
 def components_path(folder, backbone, layer):
     """Where ``store_components`` keeps a layer."""
-    return Path(folder) / f"{backbone.replace('/', '_').replace(':', '_')}_{layer}.h5"
+    return layer_path(folder, backbone, layer)
 
 
 def what_components_are_made_of(model, stimuli, n_components=1000):
@@ -223,7 +227,7 @@ def _seen_otherwise(model):
     return f", at {size} pixels, mean {mean}, deviation {std}{', normalised again by the network' * renormalises}"
 
 
-def store_components(folder, backbone, model, stimuli, made_of, layers=LAYERS, device="cpu"):
+def store_components(folder, backbone, model, stimuli, made_of, layers=LAYERS, device="cpu", kept=()):
     """Make sure that the principal components of every layer are stored, and make those that are not.
 
     What is stored already and was made of the same stays; the rest is made anew, and a line says why.
@@ -241,6 +245,8 @@ def store_components(folder, backbone, model, stimuli, made_of, layers=LAYERS, d
         Of ``what_components_are_made_of(model, stimuli, n_components)``.
     layers : sequence of str
     device : str or torch.device
+    kept : sequence of str
+        Layers of which, where they are extracted, the activations are kept too, for ``load_or_extract``.
 
     Raises
     ------
@@ -252,11 +258,13 @@ def store_components(folder, backbone, model, stimuli, made_of, layers=LAYERS, d
     if not missing:
         print(f"{folder} holds all {len(layers)} layers of {backbone} for these stimuli: nothing to extract")
         return
-    parts = [extract_activations(model, part, missing, device=device) for part in stimuli]
+    parts = extract_each(model, stimuli, missing, device)
     for layer in tqdm(missing, desc="principal components", unit="layer", leave=False):
-        scores = principal_components(
-            *(part.pop(layer) for part in parts), n_components=made_of["n_components"], device=device
-        )
+        activations = [part.pop(layer) for part in parts]
+        if layer in kept:
+            keep(folder, backbone, layer, made_of, activations, device)
+        scores = principal_components(*activations, n_components=made_of["n_components"], device=device)
+        del activations
         stored.store(paths[layer], made_of, {f"part{index}": score for index, score in enumerate(scores)})
         print(f"{paths[layer]}: {scores[0].shape[1]} components")
 

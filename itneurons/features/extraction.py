@@ -79,6 +79,23 @@ def extract_activations(model, stimuli, layers=None, batch_size=16, bfloat16=Non
     return {layer: store[layer] for layer in layers}
 
 
+def extract_each(model, stimuli, layers=None, device="cpu"):
+    """Activations for each of several sets of images, which share the memory that one would have for itself.
+
+    Parameters
+    ----------
+    model, layers, device
+        As for ``extract_activations``.
+    stimuli : sequence of arrays of shape (n_images, 3, height, width)
+
+    Returns
+    -------
+    activations : list of dict of str to tensor of shape (n_images, ...)
+    """
+    share = _MEMORY / max(1, sum(map(len, stimuli)))
+    return [extract_activations(model, part, layers, device=device, memory=share * len(part)) for part in stimuli]
+
+
 class _Enough(Exception):  # noqa: N818
     """The last of the layers has been reached: the rest of the network need not be computed."""
 
