@@ -362,6 +362,23 @@ def finished(tmp_path, small_resnet, capsys):
     return components
 
 
+def test_sets_of_images_share_the_memory(small_resnet, monkeypatch):
+    asked, sets = [], [normalised(n, SIZE) for n in (6, 2)]
+    extract = extraction.extract_activations
+
+    def watched(*args, memory, **options):
+        asked.append(memory)
+        return extract(*args, memory=memory, **options)
+
+    monkeypatch.setattr(extraction, "_MEMORY", 8000)
+    monkeypatch.setattr(extraction, "extract_activations", watched)
+    found = extraction.extract_each(small_resnet, sets, LAYERS)
+    assert asked == [6000, 2000]
+    for part, images in zip(found, sets, strict=True):
+        for layer, values in extract(small_resnet, images, LAYERS).items():
+            assert torch.equal(part[layer], values)
+
+
 def test_components_are_stored_once(finished, capsys, monkeypatch):
     parts = [extraction.extract_activations(finished.model, part, LAYERS) for part in finished.stimuli]
     for layer in LAYERS:

@@ -38,6 +38,16 @@ def test_kernel_is_that_of_numpy(chunk_size, dtype, centred):
         np.testing.assert_allclose(kernel, expected, **tolerance)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_list_of_features_stands_for_all_its_images(dtype):
+    a, b, mean = (torch.as_tensor(problem(n, 100, seed=n)[0]).to(dtype) for n in (300, 40, 1))
+    expected = components.linear_kernel(torch.cat([a, b]), a, mean[0], chunk_size=32)
+    found = components.linear_kernel([a, b], a, mean[0], chunk_size=32)
+    assert torch.equal(found, expected)
+    symmetric = components.linear_kernel([a, b], mean=mean[0], chunk_size=32)
+    assert torch.equal(symmetric, components.linear_kernel(torch.cat([a, b]), mean=mean[0], chunk_size=32))
+
+
 @pytest.mark.parametrize("train_last", [False, True])
 @pytest.mark.parametrize("other_last", [False, True])
 def test_the_order_in_memory_changes_nothing(train_last, other_last):
