@@ -57,7 +57,7 @@ def test_every_layer_equals_a_plain_forward_pass(name):
     model, images = backbones.load_backbone(name, pretrained=False), normalised(5, SIZE)
     model.input_size = SIZE
     calls = []
-    model.register_forward_hook(lambda *_: calls.append(1))
+    model.register_forward_pre_hook(lambda *_: calls.append(1))
     found = extraction.extract_activations(model, images, NETWORKS[name], batch_size=2, bfloat16=False)
     assert len(calls) == 3
     assert list(found) == list(NETWORKS[name])
@@ -360,6 +360,17 @@ def finished(tmp_path, small_resnet, capsys):
     components.store()
     capsys.readouterr()
     return components
+
+
+def test_what_lies_above_the_layers_is_computed_for_one_batch_alone(small_resnet):
+    images, above = normalised(9, SIZE), []
+    whole = extraction.extract_activations(small_resnet, images, ["conv1", "layer2", "fc"], 2, bfloat16=False)
+    small_resnet.avgpool.register_forward_hook(lambda module, inputs, output: above.append(len(output)))
+    found = extraction.extract_activations(small_resnet, images, ["layer2", "conv1"], 2, bfloat16=False)
+    assert above == [2]
+    assert list(found) == ["layer2", "conv1"]
+    for layer, values in found.items():
+        assert torch.equal(values, whole[layer])
 
 
 def test_sets_of_images_share_the_memory(small_resnet, monkeypatch):
