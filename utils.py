@@ -19,6 +19,7 @@ from itneurons.features import (
     extract_activations,
     load_backbone,
     load_components,
+    load_or_extract,
     store_components,
     what_components_are_made_of,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "load_components",
     "load_it_data",
     "load_noise_ceiling",
+    "load_or_extract",
     "load_test_rates",
     "load_trials",
     "noise_ceiling",

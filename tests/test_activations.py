@@ -57,7 +57,7 @@ def test_every_layer_equals_a_plain_forward_pass(name):
     model, images = backbones.load_backbone(name, pretrained=False), normalised(5, SIZE)
     model.input_size = SIZE
     calls = []
-    model.register_forward_hook(lambda *_: calls.append(1))
+    model.register_forward_pre_hook(lambda *_: calls.append(1))
     found = extraction.extract_activations(model, images, NETWORKS[name], batch_size=2, bfloat16=False)
     assert len(calls) == 3
     assert list(found) == list(NETWORKS[name])
@@ -362,6 +362,34 @@ def finished(tmp_path, small_resnet, capsys):
     return components
 
 
+def test_what_lies_above_the_layers_is_computed_for_one_batch_alone(small_resnet):
+    images, above = normalised(9, SIZE), []
+    whole = extraction.extract_activations(small_resnet, images, ["conv1", "layer2", "fc"], 2, bfloat16=False)
+    small_resnet.avgpool.register_forward_hook(lambda module, inputs, output: above.append(len(output)))
+    found = extraction.extract_activations(small_resnet, images, ["layer2", "conv1"], 2, bfloat16=False)
+    assert above == [2]
+    assert list(found) == ["layer2", "conv1"]
+    for layer, values in found.items():
+        assert torch.equal(values, whole[layer])
+
+
+def test_sets_of_images_share_the_memory(small_resnet, monkeypatch):
+    asked, sets = [], [normalised(n, SIZE) for n in (6, 2)]
+    extract = extraction.extract_activations
+
+    def watched(*args, memory, **options):
+        asked.append(memory)
+        return extract(*args, memory=memory, **options)
+
+    monkeypatch.setattr(extraction, "_MEMORY", 8000)
+    monkeypatch.setattr(extraction, "extract_activations", watched)
+    found = extraction.extract_each(small_resnet, sets, LAYERS)
+    assert asked == [6000, 2000]
+    for part, images in zip(found, sets, strict=True):
+        for layer, values in extract(small_resnet, images, LAYERS).items():
+            assert torch.equal(part[layer], values)
+
+
 def test_components_are_stored_once(finished, capsys, monkeypatch):
     parts = [extraction.extract_activations(finished.model, part, LAYERS) for part in finished.stimuli]
     for layer in LAYERS:
@@ -372,7 +400,7 @@ def test_components_are_stored_once(finished, capsys, monkeypatch):
     def fail(*args, **kwargs):
         raise AssertionError("extracted again")
 
-    monkeypatch.setattr(components, "extract_activations", fail)
+    monkeypatch.setattr(components, "extract_each", fail)
     finished.store()
     assert "holds all 3 layers of net for these stimuli: nothing to extract" in capsys.readouterr().out
 
@@ -406,13 +434,13 @@ def test_damaged_components_are_remade_alone(finished, capsys, monkeypatch, dama
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ValueError, match=r"cannot be used: it is damaged \(.*Run the extraction"):
         finished.load("layer2")
-    extract, asked = extraction.extract_activations, []
+    extract, asked = extraction.extract_each, []
 
     def watched(model, stimuli, layers, *args, **options):
         asked.append(layers)
         return extract(model, stimuli, layers, *args, **options)
 
-    monkeypatch.setattr(components, "extract_activations", watched)
+    monkeypatch.setattr(components, "extract_each", watched)
     finished.store()
     assert {tuple(layers) for layers in asked} == {("layer2",)}
     assert f"{path} is made anew: it is damaged" in capsys.readouterr().out

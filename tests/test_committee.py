@@ -9,6 +9,7 @@ from filelock import FileLock
 from itneurons import networks
 from itneurons.evaluation import ensemble
 from itneurons.networks import committee
+from itneurons.storage import disk_tensors
 
 
 @pytest.fixture
@@ -59,6 +60,20 @@ def test_members_made_of_something_else_are_trained_again(problem, tmp_path, cap
     train(problem, tmp_path / "model.pth")
     train(problem, tmp_path / "model.pth", **change)
     assert capsys.readouterr().out.count("is made anew") == 2
+
+
+def test_rows_that_are_not_copied_train_the_same(problem, tmp_path, monkeypatch):
+    copied = train(problem, tmp_path / "copied.pth")
+    monkeypatch.setattr(disk_tensors, "_COPIED", 0)
+    read = []
+    monkeypatch.setattr(
+        disk_tensors.Rows,
+        "__init__",
+        lambda self, *a, made=disk_tensors.Rows.__init__: (read.append(len(a[1])), made(self, *a))[1],
+    )
+    not_copied = train(problem, tmp_path / "read.pth")
+    assert sorted(set(read)) == [12, 48]
+    np.testing.assert_allclose(not_copied.held_out_predictions, copied.held_out_predictions, rtol=1e-4)
 
 
 def test_weights_of_an_ensemble_are_found():

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -37,3 +38,23 @@ def test_other_tensors_are_left_alone():
     values = torch.arange(5.0)
     disk_tensors.release(values)
     assert values.tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux says of a process")
+def test_rows_are_read_a_few_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    values = torch.randn(1000, 10_000)
+    tensor = disk_tensors.allocate(values.shape, values.dtype)
+    tensor.copy_(values)
+    chosen = np.random.default_rng(0).permutation(1000)[:900]
+    # what is small is copied
+    assert torch.equal(disk_tensors.rows(tensor, chosen), values[chosen])
+    assert resident("activations-") < values.nbytes / 10
+    monkeypatch.setattr(disk_tensors, "_COPIED", 900 * 40_000 - 1)
+    rows = disk_tensors.rows(tensor, chosen)
+    assert isinstance(rows, disk_tensors.Rows)
+    assert (rows.shape, len(rows)) == ((900, 10_000), 900)
+    assert torch.equal(rows[100:300:7], values[chosen[100:300:7]])
+    for part, expected in zip(rows.split(64), torch.as_tensor(values[chosen]).split(64), strict=True):
+        assert torch.equal(part, expected)
+        assert resident("activations-") < values.nbytes / 10

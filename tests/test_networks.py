@@ -10,15 +10,20 @@ import torch
 
 from itneurons import networks
 from itneurons.evaluation.metrics import explained_variance
+from itneurons.features import backbones
 from itneurons.networks import (
     BackboneReadout,
     CheckpointError,
     FactorisedReadout,
+    GaussianMaskReadout,
     GaussianReadout,
     ResCNN,
     ShallowCNN,
     checkpoints,
+    readouts,
+    training,
 )
+from itneurons.storage import disk_tensors
 from tests.small import DAMAGES, flipped, normalised
 
 N_NEURONS = 6
@@ -433,3 +438,74 @@ def test_a_checkpoint_does_not_choose_the_code_that_is_run(tmp_path, monkeypatch
     again, _ = networks.load_checkpoint(path, backbone=backbone)
     inputs = torch.randn(2, 256, 4, 4)
     torch.testing.assert_close(again(inputs), network.eval()(inputs))
+
+
+@pytest.mark.parametrize("kind", [FactorisedReadout, GaussianMaskReadout])
+def test_large_maps_are_read_out_alike(monkeypatch, kind):
+    maps = torch.rand(20, 7, 7, 96).movedim(-1, 1).bfloat16()
+    readout = made(lambda: kind(96, 7, 7, N_NEURONS))
+
+    def rates_and_gradients(dtype, most, bfloat16=False):
+        monkeypatch.setattr(readouts, "_MOST_WEIGHTS", most)
+        readout.to(dtype).zero_grad()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16):
+            rates = readout(maps if bfloat16 else maps.to(dtype))
+        rates.to(dtype).square().sum().backward()
+        return [rates.detach().double(), *(part.grad.double() for part in readout.parameters())]
+
+    # a single matrix product, and features before places
+    exact, reordered = (rates_and_gradients(torch.float64, most) for most in (2**22, 0))
+    torch.testing.assert_close(reordered, exact, rtol=1e-9, atol=1e-12)
+    single = rates_and_gradients(torch.float32, 0)
+    torch.testing.assert_close(single, exact, rtol=1e-3, atol=1e-5)
+    # what bfloat16 rounds is no more than before
+    before, now = (rates_and_gradients(torch.float32, most, bfloat16=True) for most in (2**22, 0))
+    for rounded, rounded_before, true in zip(now, before, exact):
+        assert (rounded - true).norm() < max(1.5 * (rounded_before - true).norm(), 0.01 * true.norm())
+
+
+@each_network
+def test_preparing_does_not_depend_on_how_many_images_are_taken_at_once(make, n_channels, size):
+    network = made(make)
+    images = torch.randn(20, n_channels, size, size) + 3
+    network.normalise_to(images, torch.randn(20, N_NEURONS))
+    few, all_at_once = (training._prepared(network, images, "cpu", True, n) for n in (3, 256))
+    assert torch.equal(few, all_at_once)
+    rates = networks.predict(network, images)
+    np.testing.assert_allclose(networks.predict(network, images, batch_size=3), rates, rtol=1e-5, atol=1e-5)
+
+
+def test_moments_of_rows_are_those_of_their_copy():
+    images = torch.randn(50, 5, 4, 4) * torch.arange(1, 6)[:, None, None] + 1000
+    images[:, 2] = 7
+    chosen = np.random.default_rng(0).permutation(50)[:30]
+    rates = torch.randn(30, N_NEURONS)
+    copied, read = (made(lambda: BackboneReadout(5, 4, 4, N_NEURONS)) for _ in range(2))
+    copied.normalise_to(images[chosen], rates)
+    read.normalise_to(disk_tensors.Rows(images, chosen), rates)
+    torch.testing.assert_close(read.input_mean, copied.input_mean, rtol=1e-6, atol=0)
+    torch.testing.assert_close(read.input_scale, copied.input_scale, rtol=1e-5, atol=0)
+    assert read.input_scale[2] == 1
+
+
+def test_what_is_fine_tuned_fits_the_budget(capsys):
+    model = backbones.load_backbone("simulated")
+    layers, shape, budget = model.layers[-4:-1], (128, 14, 14), networks.budget("quick", 2592)
+    below, stages, epochs = networks.fine_tuning(budget, model, layers, shape, 2592)
+    assert (below, stages, epochs) == ("layer2", ("layer3", "layer4"), 3)
+    assert capsys.readouterr().out == ""
+    # forward passes of one image, by hand: a block has two convolutions of 3 x 3, and one of 1 x 1 beside them
+    layer3 = 2 * 49 * (9 * 128 * 256 + 9 * 256 * 256 + 128 * 256)
+    layer4 = 2 * 16 * (9 * 256 * 512 + 9 * 512 * 512 + 256 * 512)
+    for flops, expected in (
+        (2 * (layer3 + layer4), ("layer2", ("layer3", "layer4"), 2)),
+        (2 * (layer3 + layer4) - 1, ("layer2", ("layer3", "layer4"), 1)),
+        (layer3 + layer4 - 1, ("layer3", ("layer4",), 1)),
+        (1, ("layer3", ("layer4",), 1)),
+    ):
+        budget.fine_tuning_flops = 100 * flops
+        assert networks.fine_tuning(budget, model, layers, shape, 100) == expected
+        assert f"number of epochs: {expected[-1]}" in capsys.readouterr().out
+    # a stage that only pools is not trained alone
+    model.layer4 = torch.nn.MaxPool2d(2)
+    assert networks.fine_tuning(budget, model, layers, shape, 100)[1] == ("layer3", "layer4")

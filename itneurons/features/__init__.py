@@ -9,6 +9,7 @@ from itneurons.features.components import (
     what_components_are_made_of,
 )
 from itneurons.features.extraction import concatenate_layers, extract_activations, resize
+from itneurons.features.kept import load_or_extract
 from itneurons.features.stages import layer_shapes, stages_between
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "linear_kernel",
     "load_backbone",
     "load_components",
+    "load_or_extract",
     "principal_components",
     "resize",
     "stages_between",

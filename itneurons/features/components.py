@@ -5,15 +5,15 @@ is summed over chunks of features, and its eigenvectors give the principal compo
 """
 
 import math
-from pathlib import Path
 
 import numpy as np
 import torch
 from tqdm.auto import tqdm
 
 from itneurons.features.backbones import IMAGENET, LAYERS
-from itneurons.features.extraction import extract_activations
+from itneurons.features.extraction import extract_each
 from itneurons.features.gram import centred_batches, feature_kernel, flat, linear_kernel, mean_of
+from itneurons.features.kept import keep, layer_path
 from itneurons.features.leading import MOST_EXACT, leading_eigenvectors
 from itneurons.recordings.simulated.backbone import INPUT_SIZE
 from itneurons.storage import stored
@@ -142,7 +142,7 @@ def _signed(scores):
 
 def components_path(folder, backbone, layer):
     """Where ``store_components`` keeps a layer."""
-    return Path(folder) / f"{backbone.replace('/', '_').replace(':', '_')}_{layer}.h5"
+    return layer_path(folder, backbone, layer)
 
 
 def what_components_are_made_of(model, stimuli, n_components=1000):
@@ -184,7 +184,7 @@ def _seen_otherwise(model):
     return f", at {size} pixels, mean {mean}, deviation {std}{', normalised again by the network' * renormalises}"
 
 
-def store_components(folder, backbone, model, stimuli, made_of, layers=LAYERS, device="cpu"):
+def store_components(folder, backbone, model, stimuli, made_of, layers=LAYERS, device="cpu", kept=()):
     """Make sure that the principal components of every layer are stored, and make those that are not.
 
     What is stored already and was made of the same stays; the rest is made anew, and a line says why.
@@ -202,6 +202,8 @@ def store_components(folder, backbone, model, stimuli, made_of, layers=LAYERS, d
         Of ``what_components_are_made_of(model, stimuli, n_components)``.
     layers : sequence of str
     device : str or torch.device
+    kept : sequence of str
+        Layers of which, where they are extracted, the activations are kept too, for ``load_or_extract``.
 
     Raises
     ------
@@ -213,11 +215,13 @@ def store_components(folder, backbone, model, stimuli, made_of, layers=LAYERS, d
     if not missing:
         print(f"{folder} holds all {len(layers)} layers of {backbone} for these stimuli: nothing to extract")
         return
-    parts = [extract_activations(model, part, missing, device=device) for part in stimuli]
+    parts = extract_each(model, stimuli, missing, device)
     for layer in tqdm(missing, desc="principal components", unit="layer", leave=False):
-        scores = principal_components(
-            *(part.pop(layer) for part in parts), n_components=made_of["n_components"], device=device
-        )
+        activations = [part.pop(layer) for part in parts]
+        if layer in kept:
+            keep(folder, backbone, layer, made_of, activations, device)
+        scores = principal_components(*activations, n_components=made_of["n_components"], device=device)
+        del activations
         stored.store(paths[layer], made_of, {f"part{index}": score for index, score in enumerate(scores)})
         print(f"{paths[layer]}: {scores[0].shape[1]} components")
 

@@ -79,8 +79,25 @@ def extract_activations(model, stimuli, layers=None, batch_size=16, bfloat16=Non
     return {layer: store[layer] for layer in layers}
 
 
+def extract_each(model, stimuli, layers=None, device="cpu"):
+    """Activations for each of several sets of images, which share the memory that one would have for itself.
+
+    Parameters
+    ----------
+    model, layers, device
+        As for ``extract_activations``.
+    stimuli : sequence of arrays of shape (n_images, 3, height, width)
+
+    Returns
+    -------
+    activations : list of dict of str to tensor of shape (n_images, ...)
+    """
+    share = _MEMORY / max(1, sum(map(len, stimuli)))
+    return [extract_activations(model, part, layers, device=device, memory=share * len(part)) for part in stimuli]
+
+
 class _Enough(Exception):  # noqa: N818
-    """The last of the layers has been reached: the rest of the network need not be computed."""
+    """All that is wanted has been reached: the rest of the network need not be computed."""
 
 
 @torch.inference_mode()
@@ -112,18 +129,20 @@ def show(model, stimuli, layers, keep, batch_size=16, bfloat16=None, device="cpu
     if np.ndim(stimuli) != 4 or np.shape(stimuli)[1] != 3:
         raise ValueError(f"stimuli have the shape {np.shape(stimuli)}, expected (n_images, 3, height, width)")
     bfloat16 = has_bfloat16(device) if bfloat16 is None else bfloat16
-    images, reached = slice(0, 0), set()
+    images, reached, n_calls, once_each = slice(0, 0), set(), 0, False
 
     def hand_over(layer):
         def hook(module, inputs, output):
+            nonlocal n_calls
             if layer in unfolded:
                 output = unfolded[layer](*inputs)
             output = one_tensor(output)
             if output is None or output.dim() < 2 or len(output) != images.stop - images.start:
                 raise ValueError(f"The layer {layer} does not give one tensor with a row for each image: leave it out")
             reached.add(layer)
+            n_calls += 1
             keep(layer, images, output)
-            if layer == until:
+            if layer == until or (once_each and len(reached) == len(layers)):
                 raise _Enough
 
         return hook
@@ -149,7 +168,8 @@ def show(model, stimuli, layers, keep, batch_size=16, bfloat16=None, device="cpu
     try:
         for start in tqdm(range(0, len(stimuli), batch_size), desc="forward pass", unit="batch", leave=False):
             batch = torch.as_tensor(np.asarray(stimuli[start : start + batch_size]), dtype=torch.float32)
-            images = slice(start, start + len(batch))
+            images, n_calls = slice(start, start + len(batch)), 0
+            reached.clear()
             batch = _resized(batch.to(device), getattr(model, "input_size", batch.shape[-1]))
             batch = as_wanted(model, batch)
             with (
@@ -161,6 +181,8 @@ def show(model, stimuli, layers, keep, batch_size=16, bfloat16=None, device="cpu
                 missing = [layer for layer in layers if layer not in reached]
                 if missing:
                     raise ValueError(f"The forward pass does not reach the layer {', '.join(missing)}")
+                # from now on the rest of the network need not be computed when each layer has had its turn
+                once_each = n_calls == len(layers)
                 if after_first is not None:
                     after_first()
     finally:

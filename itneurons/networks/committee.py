@@ -120,13 +120,7 @@ def train_committee(build, inputs, rates, held_out, path, made_of, seed=0, devic
     computing = {"device": device, "bfloat16": bfloat16}
 
     def part(images):
-        def read():
-            # activations that outgrow memory lie in a file, whose pages are given back once they have been read
-            content = inputs[images], rates[images]
-            disk_tensors.release(inputs)
-            return content
-
-        return read
+        return lambda: (disk_tensors.rows(inputs, images), rates[images])
 
     def member(number, place, fold):
         kept = np.setdiff1d(np.arange(len(rates)), fold)
@@ -146,5 +140,5 @@ def train_committee(build, inputs, rates, held_out, path, made_of, seed=0, devic
     members, histories = zip(*(found[number] for number in range(len(held_out))))
     predictions = np.full(rates.shape, np.nan, dtype=np.float32)
     for network, fold in zip(members, held_out):
-        predictions[fold] = predict(network, inputs[fold], **computing)
+        predictions[fold] = predict(network, disk_tensors.rows(inputs, fold), **computing)
     return Committee(list(members), list(histories), predictions, computing)

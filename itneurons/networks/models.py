@@ -11,6 +11,7 @@ from torch import nn
 from itneurons.features.backbones import load_backbone
 from itneurons.features.stages import stages_between
 from itneurons.networks.readouts import READOUTS, FactorisedReadout
+from itneurons.storage.disk_tensors import Rows
 
 
 def scale_of(deviation):
@@ -47,11 +48,13 @@ class Network(nn.Module):
         inputs : tensor of shape (n_images, n_channels, height, width)
         rates : tensor of shape (n_images, n_neurons)
         """
-        # some channels at a time: all of them in single precision might not fit in memory
-        moments = [torch.std_mean(part.float(), dim=(0, 2, 3), keepdim=True) for part in inputs.split(64, dim=1)]
-        deviation, mean = (torch.cat(parts, dim=1) for parts in zip(*moments))
-        self.input_mean.copy_(mean[0])
-        self.input_scale.copy_(scale_of(deviation)[0])
+        deviation, mean = _std_mean(inputs)
+        self.input_mean.copy_(mean)
+        self.input_scale.copy_(scale_of(deviation))
+        self.normalise_rates_to(rates)
+
+    def normalise_rates_to(self, rates):
+        """Take the normalisation of the rates alone."""
         deviation, mean = torch.std_mean(rates, dim=0)
         self.rate_mean.copy_(mean)
         self.rate_scale.copy_(scale_of(deviation))
@@ -218,11 +221,13 @@ class BackboneReadout(Network):
         )
 
     def normalise_to(self, inputs, rates):
-        super().normalise_to(inputs, rates)
-        if self.config["stages"]:
-            # a trained stage expects activations as the stage below gives them
-            self.input_mean.zero_()
-            self.input_scale.fill_(1)
+        if not self.config["stages"]:
+            super().normalise_to(inputs, rates)
+            return
+        # a trained stage expects activations as the stage below gives them
+        self.input_mean.zero_()
+        self.input_scale.fill_(1)
+        self.normalise_rates_to(rates)
 
     def body(self, activations):
         return self.readout(self.core(activations))
@@ -239,6 +244,26 @@ class BackboneReadout(Network):
         # the statistics of the images that the backbone was trained on stay in force
         self.core.eval()
         return self
+
+
+def _std_mean(inputs):
+    """Standard deviation and mean of each channel (n_channels, 1, 1), over images and places."""
+    if not isinstance(inputs, Rows):
+        # some channels at a time: all of them in single precision might not fit in memory
+        moments = [torch.std_mean(part.float(), dim=(0, 2, 3), keepdim=True) for part in inputs.split(64, dim=1)]
+        return tuple(torch.cat(parts, dim=1)[0] for parts in zip(*moments))
+    # read once, a few images at a time, all channels together; sums about a mean near the true one lose no digits
+    centre, total, squares = None, 0, 0
+    for part in inputs.split(8):
+        values = part.movedim(1, -1).flatten(0, -2).float()
+        centre = values.mean(dim=0) if centre is None else centre
+        values = values.sub_(centre) if part.dtype != torch.float32 else values - centre
+        total = total + values.sum(dim=0).double()
+        squares = squares + values.square().sum(dim=0).double()
+    n_values = inputs.shape[0] * inputs.shape[2] * inputs.shape[3]
+    variance = (squares - total.square() / n_values) / (n_values - 1)
+    both = variance.clamp(min=0).sqrt(), centre + total / n_values
+    return tuple(values.float()[:, None, None] for values in both)
 
 
 def _stages(model, stages):

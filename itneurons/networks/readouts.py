@@ -4,6 +4,20 @@ import numpy as np
 import torch
 from torch import nn
 
+# weights for every place and feature of all neurons: more than so many no longer stay in a processor's cache
+_MOST_WEIGHTS = 2**22
+
+
+def _read_out(maps, features, masks, bias):
+    """Rates ``sum_cp maps[i, c, p] features[n, c] masks[n, p] + bias[n]``, in whichever order moves less memory."""
+    if len(features) * maps.shape[1:].numel() <= _MOST_WEIGHTS:
+        # one weight for each place and feature: a single matrix product, however many neurons
+        weights = torch.einsum("nc,np->ncp", features, masks).flatten(1)
+        return nn.functional.linear(maps.flatten(1), weights, bias)
+    # features first: as many products, but neither these weights nor maps laid out anew
+    drive = torch.einsum("icp,nc->inp", maps.flatten(2), features)
+    return (drive * masks).sum(dim=2) + bias
+
 
 class FactorisedReadout(nn.Module):
     """A spatial mask and a feature vector for each neuron (Klindt, Ecker, Euler and Bethge 2017).
@@ -23,7 +37,7 @@ class FactorisedReadout(nn.Module):
         self.shape = (height, width)
 
     def forward(self, maps):
-        return _under_masks(maps, self.mask, self.features, self.bias)
+        return _read_out(maps, self.features, self.mask, self.bias)
 
     def fields(self):
         """Spatial masks (n_neurons, height, width), non-negative, each with a sum of one."""
@@ -104,7 +118,7 @@ class GaussianMaskReadout(nn.Module):
         self.register_buffer("places", places, persistent=False)
 
     def forward(self, maps):
-        return _under_masks(maps, self._mask(), self.features, self.bias)
+        return _read_out(maps, self.features, self._mask(), self.bias)
 
     def _mask(self):
         # neither narrower than a place of a coarse map nor without a place
@@ -118,12 +132,6 @@ class GaussianMaskReadout(nn.Module):
     def centres(self):
         """Positions (n_neurons, 2) as (x, y) in fractions of the image from its middle, y downwards."""
         return (self.position.detach().cpu() * 0.5).numpy()
-
-
-def _under_masks(maps, masks, features, bias):
-    # one weight for each place and feature: a single matrix product, however many neurons
-    weights = torch.einsum("nc,np->ncp", features, masks).flatten(1)
-    return nn.functional.linear(maps.flatten(1), weights, bias)
 
 
 def centres_of(fields):

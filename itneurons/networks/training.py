@@ -3,7 +3,6 @@
 import copy
 import time
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -13,67 +12,10 @@ from tqdm.auto import tqdm
 from itneurons.device import autocast, seeded
 from itneurons.evaluation.ensemble import mean_score
 from itneurons.networks.descent import Descent
+from itneurons.storage import disk_tensors
 
-# how much time week9 spends; epochs are those for so many training images
-BUDGETS = {
-    "quick": {
-        "images": 2592,
-        "members": 3,
-        "epochs": 20,
-        "filters": 64,
-        "readout_epochs": 10,
-        "fine_tuning_epochs": 3,
-        "core_epochs": 30,
-        "shared_core_epochs": 8,
-        "banded": (10, 3),
-    },
-    "full": {
-        "images": 2592,
-        "members": 5,
-        "epochs": 50,
-        "filters": 160,
-        "readout_epochs": 40,
-        "fine_tuning_epochs": 20,
-        "core_epochs": 30,
-        "shared_core_epochs": 16,
-        "banded": (100, 5),
-    },
-    "tiny": {
-        "images": 0,
-        "members": 2,
-        "epochs": 2,
-        "filters": 8,
-        "readout_epochs": 1,
-        "fine_tuning_epochs": 1,
-        "core_epochs": 1,
-        "shared_core_epochs": 1,
-        "banded": (2, 2),
-    },
-}
-
-
-def budget(name, n_images):
-    """How long to train and how much to try, for so many training images.
-
-    With fewer images than the budget is meant for an epoch has fewer steps, so there are as many more epochs.
-
-    Parameters
-    ----------
-    name : {"quick", "full", "tiny"}
-    n_images : int
-
-    Returns
-    -------
-    budget : types.SimpleNamespace
-        ``members``, ``epochs``, ``patience`` (epochs), ``filters``, ``readout_epochs``, ``fine_tuning_epochs``,
-        ``core_epochs`` and ``shared_core_epochs``, which do not depend on the number of images, and ``banded``,
-        weightings and folds of banded ridge regression.
-    """
-    chosen = dict(BUDGETS[name])
-    longer = max(1, round(chosen.pop("images") / n_images))
-    for epochs in ("epochs", "readout_epochs", "fine_tuning_epochs"):
-        chosen[epochs] *= longer
-    return SimpleNamespace(**chosen, patience=6 * longer)
+# values of inputs that are evaluated at once: the system hands out memory for larger batches anew each time, slowly
+_AT_ONCE = 12_000_000
 
 
 @dataclass
@@ -135,8 +77,8 @@ def fit(
     network : models.Network
         Trained in place, ends with the weights of its best epoch, in evaluation mode.
     train, held_out : pair of tensors
-        Inputs (n_images, n_channels, height, width) and rates (n_images, n_neurons). The images of ``held_out`` are
-        not trained on; they choose the epoch.
+        Inputs (n_images, n_channels, height, width), which may be ``disk_tensors.Rows``, and rates (n_images,
+        n_neurons). The images of ``held_out`` are not trained on; they choose the epoch.
     epochs : int
     batch_size : int
     learning_rate : float
@@ -168,7 +110,7 @@ def fit(
     FloatingPointError
         If the loss is no longer finite.
     """
-    inputs, rates = (torch.as_tensor(part) for part in train)
+    inputs, rates = _as_tensor(train[0]), torch.as_tensor(train[1])
     network.normalise_to(inputs, rates)
     # convolutions run several times as fast with the channels of a pixel side by side
     network.to(device=device, memory_format=torch.channels_last)
@@ -178,7 +120,7 @@ def fit(
     history, best, start = History(), None, time.perf_counter()
     with seeded(seed):
         dataset = TensorDataset(_prepared(network, inputs, device, bfloat16), rates.to(device))
-        unseen = _prepared(network, torch.as_tensor(held_out[0]), device, bfloat16)
+        unseen = _prepared(network, _as_tensor(held_out[0]), device, bfloat16)
         unseen_rates = np.asarray(held_out[1])[:, :n_neurons]
         # whole batches are indexed at once, much faster than image by image
         batches = BatchSampler(RandomSampler(dataset), batch_size, drop_last=len(dataset) > batch_size)
@@ -214,9 +156,17 @@ def fit(
     return history
 
 
+def _as_tensor(inputs):
+    return inputs if isinstance(inputs, disk_tensors.Rows) else torch.as_tensor(inputs)
+
+
 @torch.inference_mode()
-def _prepared(network, inputs, device, bfloat16, batch_size=256):
-    """Normalised inputs on the device, in the type that the first layer computes in, channels side by side."""
+def _prepared(network, inputs, device, bfloat16, batch_size=8):
+    """Normalised inputs on the device, in the type that the first layer computes in, channels side by side.
+
+    Few images at a time: what lies between stays in the processor's cache, where large batches are ten times as slow
+    because the system hands out fresh memory for each of them.
+    """
     dtype = torch.bfloat16 if bfloat16 else torch.float32
     prepared = torch.empty(inputs.shape, dtype=dtype, device=device, memory_format=torch.channels_last)
     for place, batch in zip(prepared.split(batch_size), inputs.split(batch_size)):
@@ -230,7 +180,9 @@ def predict(network, inputs, batch_size=256, device="cpu", bfloat16=False):
     Parameters
     ----------
     network : models.Network
-    inputs : tensor of shape (n_images, n_channels, height, width)
+    inputs : tensor or disk_tensors.Rows of shape (n_images, n_channels, height, width)
+    batch_size : int
+        Images at a time, at most; fewer where they are large.
 
     Returns
     -------
@@ -238,13 +190,16 @@ def predict(network, inputs, batch_size=256, device="cpu", bfloat16=False):
         Spikes per second.
     """
     network.eval().to(device)
-    return _in_batches(network, torch.as_tensor(inputs), device, bfloat16, batch_size)
+    return _in_batches(network, _as_tensor(inputs), device, bfloat16, batch_size)
 
 
 @torch.inference_mode()
 def _in_batches(rates_of, inputs, device, bfloat16, batch_size=256):
     parts = []
-    for batch in inputs.split(batch_size):
+    n_values = max(1, int(np.prod(inputs.shape[1:])))
+    for batch in inputs.split(min(batch_size, max(1, _AT_ONCE // n_values))):
         with autocast(device, bfloat16):
             parts.append(rates_of(batch.to(device)).float().cpu())
+    if torch.is_tensor(inputs):
+        disk_tensors.release(inputs)
     return torch.cat(parts).numpy()

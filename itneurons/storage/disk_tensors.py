@@ -1,4 +1,4 @@
-"""Tensors that live in a temporary file: activations that outgrow memory."""
+"""Tensors that live in a temporary file, and parts of tensors that are not copied: activations that outgrow memory."""
 
 import ctypes
 import errno
@@ -69,3 +69,43 @@ def release(tensor):
         ctypes.CDLL(None).madvise(
             ctypes.c_void_p(storage.data_ptr()), ctypes.c_size_t(storage.nbytes()), mmap.MADV_DONTNEED
         )
+
+
+# rows that take more than so many bytes are not copied as a whole
+_COPIED = 2**29
+
+
+class Rows:
+    """Rows of a tensor that are read a few at a time, where a copy of all of them would take too much memory.
+
+    Parameters
+    ----------
+    tensor : tensor of shape (n_rows, ...)
+    chosen : int array of shape (n_chosen,)
+    """
+
+    def __init__(self, tensor, chosen):
+        self.tensor, self.chosen = tensor, torch.as_tensor(chosen)
+        self.shape = (len(self.chosen), *tensor.shape[1:])
+
+    def __len__(self):
+        return len(self.chosen)
+
+    def __getitem__(self, part):
+        return self.tensor[self.chosen[part]]
+
+    def split(self, n_rows):
+        """The chosen rows in their order, ``n_rows`` at a time."""
+        for part in self.chosen.split(n_rows):
+            yield self.tensor[part]
+            release(self.tensor)
+
+
+def rows(tensor, chosen):
+    """The chosen rows of a tensor: a copy, or ``Rows`` where that would take more than 512 MB."""
+    if len(chosen) * tensor[:1].nbytes > _COPIED:
+        return Rows(tensor, chosen)
+    copied = tensor[chosen]
+    # pages of a file are given back once they have been read
+    release(tensor)
+    return copied

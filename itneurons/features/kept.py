@@ -1,0 +1,140 @@
+"""Activations that are kept on disk, so that a later notebook, or the next run, need not show the images again."""
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+
+from itneurons.device import has_bfloat16
+from itneurons.features.extraction import extract_each
+from itneurons.storage import disk_tensors, stored
+from itneurons.storage.files import written_whole
+
+# images that are written and read at once, each lot with a checksum
+_AT_ONCE = 16
+# bytes; sets of images that take more are read into a temporary file
+_IN_MEMORY = 2**28
+
+
+def layer_path(folder, backbone, layer, suffix=".h5"):
+    """Where what is made of a layer is stored."""
+    return Path(folder) / f"{backbone.replace('/', '_').replace(':', '_')}_{layer}{suffix}"
+
+
+def activations_path(folder, backbone, layer):
+    """Where a layer's activations are kept."""
+    return layer_path(folder, backbone, layer, ".activations.h5")
+
+
+def load_or_extract(folder, backbone, model, stimuli, made_of, layers, device="cpu"):
+    """Activations of layers for several sets of images, as they were kept, or extracted and kept for the next time.
+
+    Where there is no room to keep them, a line says so.
+
+    Parameters
+    ----------
+    folder : str or Path
+        For example ``"Activations"``.
+    backbone : str
+        Name of the network, for the names of the files.
+    model : torch.nn.Module
+    stimuli : sequence of arrays of shape (n_images, 3, height, width)
+    made_of : dict
+        Of ``what_components_are_made_of``.
+    layers : sequence of str
+    device : str or torch.device
+
+    Returns
+    -------
+    activations : list of dict of str to tensor of shape (n_images, ...)
+        As ``extract_activations`` gives them, one for each set of images.
+    """
+    made_of = _made_of(made_of, device)
+    paths = {layer: activations_path(folder, backbone, layer) for layer in layers}
+    found = {layer: stored.load_if_it_fits(path, made_of, _load) for layer, path in paths.items()}
+    missing = [layer for layer in layers if found[layer] is None]
+    if missing:
+        extracted = extract_each(model, stimuli, missing, device)
+        for layer in missing:
+            found[layer] = [part[layer] for part in extracted]
+            _keep(paths[layer], made_of, found[layer])
+    return [{layer: found[layer][number] for layer in layers} for number in range(len(stimuli))]
+
+
+def keep(folder, backbone, layer, made_of, parts, device="cpu"):
+    """Keep what a layer gave, for ``load_or_extract``; a line says so where there is no room for it.
+
+    Parameters
+    ----------
+    folder, backbone, layer, made_of, device
+        As for ``load_or_extract``.
+    parts : sequence of tensors of shape (n_images, ...)
+        One for each set of images.
+    """
+    _keep(activations_path(folder, backbone, layer), _made_of(made_of, device), parts)
+
+
+def _made_of(made_of, device):
+    # how many components there are does not matter here, but the type of the numbers does
+    return {**{name: made_of[name] for name in ("stimuli", "weights", "version")}, "bfloat16": has_bfloat16(device)}
+
+
+def _keep(path, made_of, parts):
+    try:
+        with written_whole(path, sum(part.nbytes for part in parts)) as temporary, stored.create(temporary) as file:
+            stored.write_text(file, "key", json.dumps(made_of, sort_keys=True))
+            for number, part in enumerate(parts):
+                # laid out as it lies in memory, with the channels of a place side by side
+                values = part.movedim(1, -1)
+                shape = tuple(values.shape)
+                dataset = file.create_dataset(
+                    f"part{number}",
+                    shape,
+                    _numpy_type(part.dtype),
+                    chunks=(min(_AT_ONCE, len(part)), *shape[1:]) if part.numel() else None,
+                    fletcher32=part.numel() > 0,
+                )
+                for start in range(0, len(part), _AT_ONCE):
+                    lot = values[start : start + _AT_ONCE].contiguous()
+                    dataset[start : start + _AT_ONCE] = _bits(lot)
+                    disk_tensors.release(part)
+    except OSError as error:
+        print(f"{Path(path).name} is not kept, its layer will be extracted again: {error}")
+
+
+def _load(path, made_of):
+    if not path.exists():
+        raise FileNotFoundError("there is no such file")
+    try:
+        with h5py.File(path, "r") as file:
+            found = json.loads(file.attrs["key"])
+            different = [name for name in made_of if found.get(name) != made_of[name]]
+            if different:
+                raise stored.UnusableError(f"it was made with other {', '.join(different)}")
+            return [_read(file[f"part{number}"]) for number in range(len(file))]
+    except stored.UnusableError:
+        raise
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        raise stored.UnusableError(f"it is damaged ({error})") from error
+
+
+def _read(dataset):
+    dtype = torch.bfloat16 if dataset.dtype == np.int16 else torch.float32
+    large = dataset.size * dtype.itemsize > _IN_MEMORY
+    values = (disk_tensors.allocate if large else torch.empty)(dataset.shape, dtype=dtype)
+    for start in range(0, len(values), _AT_ONCE):
+        lot = torch.from_numpy(dataset[start : start + _AT_ONCE])
+        values[start : start + _AT_ONCE] = lot.view(dtype)
+        disk_tensors.release(values)
+    return values.movedim(-1, 1)
+
+
+def _numpy_type(dtype):
+    # NumPy has no bfloat16: its bits are kept
+    return np.int16 if dtype == torch.bfloat16 else np.float32
+
+
+def _bits(values):
+    return (values.view(torch.int16) if values.dtype == torch.bfloat16 else values).numpy()

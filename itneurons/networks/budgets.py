@@ -1,0 +1,117 @@
+"""How long networks are trained, and how much is tried: for so many images, and for networks of any size."""
+
+import math
+from types import SimpleNamespace
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from itneurons.features.stages import stages_between
+
+# how much time week9 spends; epochs are those for so many training images
+BUDGETS = {
+    "quick": {
+        "images": 2592,
+        "members": 3,
+        "epochs": 20,
+        "filters": 64,
+        "readout_epochs": 10,
+        "fine_tuning_epochs": 3,
+        "fine_tuning_flops": 7e12,
+        "core_epochs": 30,
+        "shared_core_epochs": 8,
+        "banded": (10, 3),
+    },
+    "full": {
+        "images": 2592,
+        "members": 5,
+        "epochs": 50,
+        "filters": 160,
+        "readout_epochs": 40,
+        "fine_tuning_epochs": 20,
+        "fine_tuning_flops": math.inf,
+        "core_epochs": 30,
+        "shared_core_epochs": 16,
+        "banded": (100, 5),
+    },
+    "tiny": {
+        "images": 0,
+        "members": 2,
+        "epochs": 2,
+        "filters": 8,
+        "readout_epochs": 1,
+        "fine_tuning_epochs": 1,
+        "fine_tuning_flops": math.inf,
+        "core_epochs": 1,
+        "shared_core_epochs": 1,
+        "banded": (2, 2),
+    },
+}
+
+
+def budget(name, n_images):
+    """How long to train and how much to try, for so many training images.
+
+    With fewer images than the budget is meant for an epoch has fewer steps, so there are as many more epochs.
+
+    Parameters
+    ----------
+    name : {"quick", "full", "tiny"}
+    n_images : int
+
+    Returns
+    -------
+    budget : types.SimpleNamespace
+        ``members``, ``epochs``, ``patience`` (epochs), ``filters``, ``readout_epochs``, ``fine_tuning_epochs``,
+        ``fine_tuning_flops`` (of all forward passes of one member, see ``fine_tuning``), ``core_epochs`` and
+        ``shared_core_epochs``, which do not depend on the number of images, and ``banded``, weightings and folds of
+        banded ridge regression.
+    """
+    chosen = dict(BUDGETS[name])
+    longer = max(1, round(chosen.pop("images") / n_images))
+    for epochs in ("epochs", "readout_epochs", "fine_tuning_epochs"):
+        chosen[epochs] *= longer
+    return SimpleNamespace(**chosen, patience=6 * longer)
+
+
+def fine_tuning(budget, model, layers, shape, n_images):
+    """Which stages of a backbone to fine-tune, and for how many epochs, so that it stays within the budget.
+
+    As many of the last stages as there is room to train for an epoch, for as many epochs as there is room for; always
+    one stage with convolutions, and one epoch. A line says where that is less than the budget's epochs of all stages.
+    Arithmetic decides and not a clock, so that it comes out the same on every machine.
+
+    Parameters
+    ----------
+    budget : types.SimpleNamespace
+        Of ``budget``.
+    model : torch.nn.Module
+        The backbone.
+    layers : sequence of str
+        The layer below the first stage, and the stages.
+    shape : tuple of int
+        What the first of the layers gives for an image (n_channels, height, width).
+    n_images : int
+        Training images.
+
+    Returns
+    -------
+    below : str
+        The layer that the first stage to train starts from.
+    stages : tuple of str
+    epochs : int
+    """
+    flops, maps = [], torch.zeros(1, *shape)
+    with torch.no_grad():
+        for pair in zip(layers[:-1], layers[1:]):
+            with FlopCounterMode(display=False) as counter:
+                maps = stages_between(model, *pair)(maps)
+            flops.append(n_images * counter.get_total_flops())
+    fits = [k for k in range(len(flops)) if 0 < sum(flops[k:]) <= budget.fine_tuning_flops]
+    first = fits[0] if fits else max((k for k in range(len(flops)) if flops[k] > 0), default=0)
+    room = budget.fine_tuning_flops / max(1, sum(flops[first:]))
+    epochs = int(min(budget.fine_tuning_epochs, max(1, room)))
+    stages = tuple(layers[first + 1 :])
+    if first > 0 or epochs < budget.fine_tuning_epochs:
+        print(f"The budget has room for fine-tuning {' and '.join(stages)}, number of epochs: {epochs}")
+    return layers[first], stages, epochs
