@@ -5,8 +5,9 @@
 
 Each number of images runs in a process of its own; recordings are rendered before, and that is not counted. What is
 measured is kept in the folder and not measured again. ``--compare`` runs 3,200 images twice, the way of few images
-(stimuli in memory, full decompositions, cross-validation by images) and that of many (stimuli on the disk,
-leading components, cross-validation by features), and compares the explained variance of every neuron.
+(stimuli in memory, full decompositions, cross-validation by images) and that of many (stimuli on the disk, leading
+components, cross-validation by features), and compares the explained variance of every neuron. Of all pixels the
+second way takes 2,048 components and not 2,591, which changes least squares much, for it fits noise with every one.
 """
 
 import argparse
