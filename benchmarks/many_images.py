@@ -5,8 +5,9 @@
 
 Each number of images runs in a process of its own; recordings are rendered before, and that is not counted. What is
 measured is kept in the folder and not measured again. ``--compare`` runs 3,200 images twice, the way of few images
-(stimuli in memory, full decompositions, cross-validation by images) and that of many (stimuli on the disk,
-leading components, cross-validation by features), and compares the explained variance of every neuron.
+(stimuli in memory, full decompositions, cross-validation by images) and that of many (stimuli on the disk, leading
+components, cross-validation by features), and compares the explained variance of every neuron. Of all pixels the
+second way takes 2,048 components and not 2,591, which changes least squares much, for it fits noise with every one.
 """
 
 import argparse
@@ -165,13 +166,13 @@ def draw(found, path):
 
     plots.use_style()
     numbers = np.array(sorted(found))
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4), layout="constrained")
     for step in found[numbers[0]]["seconds"]:
         left.loglog(numbers, [found[n]["seconds"][step] for n in numbers], "o-", label=step)
     total = np.array([sum(found[n]["seconds"].values()) for n in numbers])
     left.loglog(numbers, total[0] * (numbers / numbers[0]) ** 2, "k:", label="n squared")
     left.set(xlabel="images", ylabel="seconds", title="Steps of week6, simulated recordings")
-    left.legend(fontsize="x-small")
+    left.legend(fontsize="x-small", loc="center left", bbox_to_anchor=(1, 0.5))
     right.loglog(numbers, [found[n]["peak"] / 1e9 for n in numbers], "o-", label="resident at most")
     right.loglog(numbers, [4 * sizes_of(n)[0] ** 2 / 1e9 for n in numbers], "k:", label="one n x n matrix")
     right.set(xlabel="images", ylabel="GB", title="Memory of the process")

@@ -358,7 +358,7 @@ def test_notebooks_do_not_notice(finished_run, tmp_path, monkeypatch):
     log = run(recordings, output)
     assert "on disk" not in log
     found, expected = (pd.read_csv(folder / "figures" / "scores.csv") for folder in (output, finished))
-    names = [name for name in expected if expected[name].dtype == object]
+    names = [name for name in expected if not pd.api.types.is_numeric_dtype(expected[name])]
     pd.testing.assert_frame_equal(found[names], expected[names])
     for name in set(expected) - set(names):
         np.testing.assert_allclose(found[name], expected[name], atol=2e-3)
