@@ -3,6 +3,7 @@
 import copy
 from collections import Counter, OrderedDict
 from contextlib import suppress
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -123,12 +124,41 @@ def show(model, stimuli, layers, keep, batch_size=16, bfloat16=None, device="cpu
     ValueError
         As ``extract_activations``.
     """
-    unknown = unknown_layers(model, layers)
+    show_prepared(prepared(model, bfloat16, device), stimuli, layers, keep, batch_size, after_first, until)
+
+
+class Prepared(NamedTuple):
+    """A network as images are shown to it: ``prepared`` makes it."""
+
+    given: torch.nn.Module
+    folded: torch.nn.Module
+    unfolded: dict[str, torch.nn.Module]
+    bfloat16: bool
+    device: str | torch.device
+
+
+def prepared(model, bfloat16=None, device="cpu"):
+    """A copy of a network, folded and in the type that it computes in, for ``show_prepared``."""
+    bfloat16 = has_bfloat16(device) if bfloat16 is None else bfloat16
+    folded, unfolded = _folded(model.to(device))
+    if bfloat16:
+        # once, where autocast would do the same for every batch
+        for module in (*folded.modules(), *unfolded.values()):
+            if isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)):
+                module.to(torch.bfloat16)
+    folded.to(memory_format=torch.channels_last)
+    return Prepared(model, folded, unfolded, bfloat16, device)
+
+
+@torch.inference_mode()
+def show_prepared(network, stimuli, layers, keep, batch_size=16, after_first=None, until=None):
+    """``show`` for a network that was prepared, which many calls may share."""
+    model, device, bfloat16, unfolded = network.folded, network.device, network.bfloat16, network.unfolded
+    unknown = unknown_layers(network.given, layers)
     if unknown:
         raise ValueError(unknown)
     if np.ndim(stimuli) != 4 or np.shape(stimuli)[1] != 3:
         raise ValueError(f"stimuli have the shape {np.shape(stimuli)}, expected (n_images, 3, height, width)")
-    bfloat16 = has_bfloat16(device) if bfloat16 is None else bfloat16
     images, reached, n_calls, once_each = slice(0, 0), set(), 0, False
 
     def hand_over(layer):
@@ -150,13 +180,6 @@ def show(model, stimuli, layers, keep, batch_size=16, bfloat16=None, device="cpu
     def in_single_precision(module, inputs):
         return tuple(part.float() if torch.is_tensor(part) else part for part in inputs)
 
-    model, unfolded = _folded(model.to(device))
-    if bfloat16:
-        # once, where autocast would do the same for every batch
-        for module in (*model.modules(), *unfolded.values()):
-            if isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)):
-                module.to(torch.bfloat16)
-    model.to(memory_format=torch.channels_last)
     modules = dict(model.named_modules())
     handles = [modules[layer].register_forward_hook(hand_over(layer)) for layer in layers]
     # a mean over places differs little between images, by less than bfloat16 can tell in some networks

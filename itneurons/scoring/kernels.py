@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from itneurons.device import has_bfloat16
 from itneurons.evaluation.representation import distances_of
 from itneurons.features.components import linear_kernel
-from itneurons.features.extraction import show
+from itneurons.features.extraction import prepared, show_prepared
 from itneurons.scoring.layers import pooled
 from itneurons.storage import disk_tensors
 
@@ -116,6 +116,7 @@ def layer_kernels(
     sizes = {layer: n_projections if layer in projections else n for layer, n in n_features.items()}
     room = max(1, int(disk / n_images / (2 if bfloat16 and not projections else 4)))
     found = {}
+    network = prepared(model, bfloat16, device)
     groups = plan(sizes, room)
     bar = tqdm(groups, desc="groups of layers", unit="group", leave=False, disable=len(groups) == 1)
     for group in bar:
@@ -123,11 +124,11 @@ def layer_kernels(
         bar.set_postfix_str(f"{layers[0]} to {layers[-1]}")
         start = time.perf_counter()
         store = _Store(group, stimuli, tokens, projections)
-        options = {"batch_size": _batch_size(n_features, layers), "bfloat16": bfloat16, "device": device}
+        batch_size = _batch_size(n_features, layers)
         for part, offset in zip(stimuli, np.cumsum([0, *map(len, stimuli)])):
             if len(part):
                 store.offset = offset
-                show(model, part, layers, store.keep, until=layers[-1], **options)
+                show_prepared(network, part, layers, store.keep, batch_size, until=layers[-1])
         shared = (time.perf_counter() - start) / len(group)
         for layer, _, last in group:
             start = time.perf_counter()
