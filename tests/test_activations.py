@@ -14,7 +14,7 @@ import torchvision
 
 from itneurons.features import backbones, components, extraction
 from itneurons.features.components import principal_components
-from itneurons.storage import stored
+from itneurons.storage import disk_tensors, stored
 from tests.small import DAMAGES, flipped, normalised
 
 SIZE = 64
@@ -138,7 +138,7 @@ def test_what_is_used_otherwise_is_not_folded(dynamic):
         torch.testing.assert_close(found["end"], model.eval()(torch.as_tensor(images)))
 
 
-def test_layers_are_joined_place_by_place():
+def test_layers_are_joined_place_by_place(monkeypatch):
     rng = torch.Generator().manual_seed(0)
     fine, coarse, equal = (torch.rand(300, c, n, n, generator=rng) for c, n in ((2, 28), (3, 4), (1, 7)))
     maps = extraction.concatenate_layers({"a": fine, "b": coarse, "c": equal}, ["c", "a", "b"])
@@ -150,6 +150,10 @@ def test_layers_are_joined_place_by_place():
     torch.testing.assert_close(maps[:, 3:, 0, 0], coarse[:, :, 0, 0])
     assert maps[:, 3:].amax() <= coarse.amax()
     # never finer than the finest
+    monkeypatch.setattr(disk_tensors, "_IN_MEMORY", 0)
+    in_file = extraction.concatenate_layers({"a": fine, "b": coarse, "c": equal}, ["c", "a", "b"])
+    assert in_file.untyped_storage().filename is not None
+    assert torch.equal(in_file, maps)
     assert extraction.concatenate_layers({"b": coarse}, ["b"]).equal(coarse)
     assert extraction.concatenate_layers({"a": fine[:0].bfloat16(), "b": coarse[:0]}, ["a", "b"]).shape == (0, 5, 7, 7)
 

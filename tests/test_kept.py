@@ -51,9 +51,9 @@ def assert_same(some, others):
 
 
 @pytest.mark.parametrize("bfloat16", [False, True])
-@pytest.mark.parametrize("in_memory", [kept._IN_MEMORY, 0])
+@pytest.mark.parametrize("in_memory", [disk_tensors._IN_MEMORY, 0])
 def test_what_is_kept_equals_what_was_extracted(setup, monkeypatch, bfloat16, in_memory):
-    monkeypatch.setattr(kept, "_IN_MEMORY", in_memory)
+    monkeypatch.setattr(disk_tensors, "_IN_MEMORY", in_memory)
     monkeypatch.setattr(kept, "has_bfloat16", lambda device: bfloat16)
     monkeypatch.setattr(extraction, "has_bfloat16", lambda device: bfloat16)
     first = setup.load_or_extract()
@@ -130,7 +130,7 @@ def test_without_room_they_are_used_and_not_kept(setup, monkeypatch, capsys):
 
 def test_what_is_read_into_a_file_is_released(setup, monkeypatch):
     released = []
-    monkeypatch.setattr(kept, "_IN_MEMORY", 0)
+    monkeypatch.setattr(disk_tensors, "_IN_MEMORY", 0)
     setup.load_or_extract()
     monkeypatch.setattr(disk_tensors, "release", lambda tensor: released.append(len(tensor)))
     setup.load_or_extract()

@@ -498,9 +498,9 @@ def test_what_is_fine_tuned_fits_the_budget(capsys):
     layer3 = 2 * 49 * (9 * 128 * 256 + 9 * 256 * 256 + 128 * 256)
     layer4 = 2 * 16 * (9 * 256 * 512 + 9 * 512 * 512 + 256 * 512)
     for flops, expected in (
-        (2 * (layer3 + layer4), ("layer2", ("layer3", "layer4"), 2)),
-        (2 * (layer3 + layer4) - 1, ("layer2", ("layer3", "layer4"), 1)),
-        (layer3 + layer4 - 1, ("layer3", ("layer4",), 1)),
+        (3 * (layer3 + layer4) - 1, ("layer3", ("layer4",), 3)),
+        (3 * layer4, ("layer3", ("layer4",), 3)),
+        (3 * layer4 - 1, ("layer3", ("layer4",), 2)),
         (1, ("layer3", ("layer4",), 1)),
     ):
         budget.fine_tuning_flops = 100 * flops

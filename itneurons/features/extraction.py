@@ -232,12 +232,14 @@ def concatenate_layers(activations, layers, size=7):
     parts = [activations[layer] for layer in layers]
     places = [min(size, max(part.shape[axis] for part in parts)) for axis in (2, 3)]
     n_channels = np.cumsum([0, *(part.shape[1] for part in parts)])
-    maps = torch.empty(len(parts[0]), *places, n_channels[-1], dtype=parts[0].dtype).movedim(-1, 1)
+    # three layers of a ResNet-50 together take a gigabyte
+    maps = disk_tensors.room((len(parts[0]), *places, n_channels[-1]), parts[0].dtype).movedim(-1, 1)
     for part, first, last in zip(parts, n_channels[:-1], n_channels[1:]):
         for image, place in zip(part.split(256), maps.split(256)):
             averaged = adaptive_avg_pool2d(image.float(), [min(n, m) for n, m in zip(image.shape[2:], places)])
             place[:, first:last] = interpolate(averaged, size=places, mode="bilinear")
             disk_tensors.release(part)
+            disk_tensors.release(maps)
     return maps
 
 

@@ -14,8 +14,6 @@ from itneurons.storage.files import written_whole
 
 # images that are written and read at once, each lot with a checksum
 _AT_ONCE = 16
-# bytes; sets of images that take more are read into a temporary file
-_IN_MEMORY = 2**28
 
 
 def layer_path(folder, backbone, layer, suffix=".h5"):
@@ -122,8 +120,7 @@ def _load(path, made_of):
 
 def _read(dataset):
     dtype = torch.bfloat16 if dataset.dtype == np.int16 else torch.float32
-    large = dataset.size * dtype.itemsize > _IN_MEMORY
-    values = (disk_tensors.allocate if large else torch.empty)(dataset.shape, dtype=dtype)
+    values = disk_tensors.room(dataset.shape, dtype)
     for start in range(0, len(values), _AT_ONCE):
         lot = torch.from_numpy(dataset[start : start + _AT_ONCE])
         values[start : start + _AT_ONCE] = lot.view(dtype)

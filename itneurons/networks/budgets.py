@@ -17,7 +17,7 @@ BUDGETS = {
         "filters": 64,
         "readout_epochs": 10,
         "fine_tuning_epochs": 3,
-        "fine_tuning_flops": 7e12,
+        "fine_tuning_flops": 13e12,
         "core_epochs": 30,
         "shared_core_epochs": 8,
         "banded": (10, 3),
@@ -77,9 +77,9 @@ def budget(name, n_images):
 def fine_tuning(budget, model, layers, shape, n_images):
     """Which stages of a backbone to fine-tune, and for how many epochs, so that it stays within the budget.
 
-    As many of the last stages as there is room to train for an epoch, for as many epochs as there is room for; always
-    one stage with convolutions, and one epoch. A line says where that is less than the budget's epochs of all stages.
-    Arithmetic decides and not a clock, so that it comes out the same on every machine.
+    As many of the last stages as there is room to train for all epochs of the budget; where that is not even one, the
+    last one with convolutions, for as many epochs as there is room for, at least one. A line says where that is less
+    than all epochs of all stages. Arithmetic decides and not a clock, so that it comes out the same on every machine.
 
     Parameters
     ----------
@@ -107,10 +107,11 @@ def fine_tuning(budget, model, layers, shape, n_images):
             with FlopCounterMode(display=False) as counter:
                 maps = stages_between(model, *pair)(maps)
             flops.append(n_images * counter.get_total_flops())
-    fits = [k for k in range(len(flops)) if 0 < sum(flops[k:]) <= budget.fine_tuning_flops]
+    most, epochs = budget.fine_tuning_flops, budget.fine_tuning_epochs
+    fits = [k for k in range(len(flops)) if 0 < epochs * sum(flops[k:]) <= most]
     first = fits[0] if fits else max((k for k in range(len(flops)) if flops[k] > 0), default=0)
-    room = budget.fine_tuning_flops / max(1, sum(flops[first:]))
-    epochs = int(min(budget.fine_tuning_epochs, max(1, room)))
+    if not fits:
+        epochs = int(min(epochs, max(1, most / max(1, sum(flops[first:])))))
     stages = tuple(layers[first + 1 :])
     if first > 0 or epochs < budget.fine_tuning_epochs:
         print(f"The budget has room for fine-tuning {' and '.join(stages)}, number of epochs: {epochs}")

@@ -12,6 +12,9 @@ import torch
 
 from itneurons.storage.files import megabytes
 
+# bytes: tensors that take more need not lie in memory, and rows that take more are not copied as a whole
+_IN_MEMORY, _COPIED = 2**28, 2**29
+
 
 def allocate(shape, dtype):
     """A tensor in a file that has no name any more: its room is freed with the tensor, however the program ends.
@@ -38,6 +41,12 @@ def allocate(shape, dtype):
             # room of its own: writing is faster, and a disk that others fill meanwhile cannot break it off
             os.posix_fallocate(file.fileno(), 0, n_bytes)
         return torch.from_file(file.name, shared=True, size=n_values, dtype=dtype).reshape(shape)
+
+
+def room(shape, dtype):
+    """An empty tensor, in memory, or in a file where it takes more than 268 MB."""
+    in_memory = int(np.prod(shape)) * dtype.itemsize <= _IN_MEMORY
+    return torch.empty(shape, dtype=dtype) if in_memory else allocate(shape, dtype)
 
 
 def check_room(n_bytes):
@@ -71,10 +80,6 @@ def release(tensor):
         )
 
 
-# rows that take more than so many bytes are not copied as a whole
-_COPIED = 2**29
-
-
 class Rows:
     """Rows of a tensor that are read a few at a time, where a copy of all of them would take too much memory.
 
@@ -97,8 +102,9 @@ class Rows:
     def split(self, n_rows):
         """The chosen rows in their order, ``n_rows`` at a time."""
         for part in self.chosen.split(n_rows):
-            yield self.tensor[part]
+            copied = self.tensor[part]
             release(self.tensor)
+            yield copied
 
 
 def rows(tensor, chosen):
