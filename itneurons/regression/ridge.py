@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from itneurons.evaluation.metrics import check_features
+from itneurons.features.gram import product
 from itneurons.regression.cross_validation import held_out_folds
 
 
@@ -179,17 +180,17 @@ def _residuals_by_images(left, lengths, y, alphas, held_out):
     Takes the inverse of a matrix of the images of a fold.
     """
     n_images, projected = len(y), left.T @ y
-    residuals = torch.empty(len(alphas), *y.shape, dtype=y.dtype, device=y.device)
-    for index, alpha in enumerate(alphas):
-        shrinkage = lengths**2 / (lengths**2 + alpha)
-        scaled = left * shrinkage
-        in_sample = y - scaled @ projected
-        for fold in held_out:
-            fold = torch.as_tensor(fold, device=y.device)
+    shrinkages = [lengths**2 / (lengths**2 + alpha) for alpha in alphas]
+    residuals = torch.stack([y - left @ (shrinkage[:, None] * projected) for shrinkage in shrinkages])
+    for fold in held_out:
+        fold = torch.as_tensor(fold, device=y.device)
+        of_fold, identity = left[fold], torch.eye(len(fold), dtype=y.dtype, device=y.device)
+        for index, shrinkage in enumerate(shrinkages):
+            # of a matrix times its own transpose only half is computed
+            half = of_fold * shrinkage.sqrt()
             # the intercept is fitted too: it adds 1 / n_images to every entry of the hat matrix
-            hat = scaled[fold] @ left[fold].T + 1 / n_images
-            identity = torch.eye(len(fold), dtype=y.dtype, device=y.device)
-            residuals[index, fold] = torch.linalg.solve(identity - hat, in_sample[fold])
+            hat = product(half, half) + 1 / n_images
+            residuals[index, fold] = torch.linalg.solve(identity - hat, residuals[index, fold])
     return residuals
 
 
