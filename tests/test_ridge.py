@@ -67,6 +67,15 @@ def test_kernel_of_half_precision_is_near():
     assert (half != exact).any()
 
 
+def test_products_that_float16_cannot_hold_are_made_in_single_precision():
+    features = 40 * torch.as_tensor(problem(60, 3000)[0]).half()
+    exact = components.linear_kernel(features.double())
+    assert exact.abs().max() > torch.finfo(torch.float16).max
+    torch.testing.assert_close(
+        components.linear_kernel(features), exact, rtol=1e-4, atol=1e-4 * float(exact.abs().max())
+    )
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.filterwarnings("ignore:invalid value encountered in matmul")
 def test_kernel_refuses_features_that_are_not_finite(bad):

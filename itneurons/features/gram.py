@@ -23,8 +23,9 @@ def linear_kernel(a, b=None, mean=None, chunk_size=8192, device="cpu", dtype=tor
     Parameters
     ----------
     a : array or tensor of shape (n_images_a, ...), or StimuliOnDisk
-        Features; trailing dimensions are flattened. Half-precision features are centred in single precision,
-        multiplied in their own, and summed in the precision of the kernel.
+        Features; trailing dimensions are flattened. Features in bfloat16 are centred in single precision, multiplied in
+        their own, and summed in the precision of the kernel; those in float16, whose products may pass its largest
+        number, are multiplied in single precision.
     b : array or tensor of shape (n_images_b, ...), or StimuliOnDisk, optional
         ``a`` when left out.
     mean : array or tensor of shape (...), optional
@@ -129,7 +130,8 @@ def flat(features, like):
 
 def _centred(features, chunk, mean, device):
     part, offset = features[:, chunk], None if mean is None else mean[chunk].to(device)
-    result = torch.empty(part.shape, dtype=part.dtype, device=device)
+    dtype = torch.float32 if part.dtype == torch.float16 else part.dtype
+    result = torch.empty(part.shape, dtype=dtype, device=device)
     # some images at a time, for the system takes in a mapped file by large pages
     for images, place in zip(part.split(256), result.split(256)):
         if offset is None:
