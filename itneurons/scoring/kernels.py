@@ -16,8 +16,8 @@ from tqdm.auto import tqdm
 
 from itneurons.device import has_bfloat16
 from itneurons.evaluation.representation import distances_of
-from itneurons.features.components import linear_kernel
 from itneurons.features.extraction import prepared, show_prepared
+from itneurons.features.gram import linear_kernel, mean_of
 from itneurons.scoring.layers import pooled
 from itneurons.storage import disk_tensors
 
@@ -217,10 +217,7 @@ class _Store:
 
 def _add(kernel, features, n_train, device):
     """Add the inner products of some of a layer's features."""
-    mean = torch.zeros(features.shape[1], dtype=torch.float64)
-    for part in features[:n_train].split(64):
-        mean += part.sum(dim=0, dtype=torch.float64)
-    mean /= n_train
+    mean = mean_of(features[:n_train])
     kernel.centred += linear_kernel(features, mean=mean.float(), device=device).cpu().numpy()
     kernel.mean_square += float(mean.square().sum())
     for start in range(0, features.shape[1], _CHUNK):
