@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from itneurons.features import backbones, components, extraction, kept
-from itneurons.storage import disk_tensors
+from itneurons.storage import disk_tensors, stored
 from tests.small import DAMAGES, flipped, normalised
 
 LAYERS = ("layer2", "layer3", "avgpool")
@@ -122,7 +122,7 @@ def test_without_room_they_are_used_and_not_kept(setup, monkeypatch, capsys):
     def full(path, bytes_needed=None):
         raise OSError(errno.ENOSPC, f"The disk is full: {path.name} needs about {bytes_needed} bytes")
 
-    monkeypatch.setattr(kept, "written_whole", full)
+    monkeypatch.setattr(stored, "written_whole", full)
     assert_same(setup.load_or_extract(), first)
     assert list(setup.folder.iterdir()) == []
     assert capsys.readouterr().out.count("is not kept, its layer will be extracted again") == len(LAYERS)

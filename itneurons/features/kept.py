@@ -1,16 +1,13 @@
 """Activations that are kept on disk, so that a later notebook, or the next run, need not show the images again."""
 
-import json
 from pathlib import Path
 
-import h5py
 import numpy as np
 import torch
 
 from itneurons.device import has_bfloat16
 from itneurons.features.extraction import extract_each
 from itneurons.storage import disk_tensors, stored
-from itneurons.storage.files import written_whole
 
 # images that are written and read at once, each lot with a checksum
 _AT_ONCE = 16
@@ -81,8 +78,7 @@ def _made_of(made_of, device):
 
 def _keep(path, made_of, parts):
     try:
-        with written_whole(path, sum(part.nbytes for part in parts)) as temporary, stored.create(temporary) as file:
-            stored.write_text(file, "key", json.dumps(made_of, sort_keys=True))
+        with stored.written(path, made_of, sum(part.nbytes for part in parts)) as file:
             for number, part in enumerate(parts):
                 # laid out as it lies in memory, with the channels of a place side by side
                 values = part.movedim(1, -1)
@@ -103,19 +99,8 @@ def _keep(path, made_of, parts):
 
 
 def _load(path, made_of):
-    if not path.exists():
-        raise FileNotFoundError("there is no such file")
-    try:
-        with h5py.File(path, "r") as file:
-            found = json.loads(file.attrs["key"])
-            different = [name for name in made_of if found.get(name) != made_of[name]]
-            if different:
-                raise stored.UnusableError(f"it was made with other {', '.join(different)}")
-            return [_read(file[f"part{number}"]) for number in range(len(file))]
-    except stored.UnusableError:
-        raise
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
-        raise stored.UnusableError(f"it is damaged ({error})") from error
+    with stored.opened(path, made_of) as file:
+        return [_read(file[f"part{number}"]) for number in range(len(file))]
 
 
 def _read(dataset):

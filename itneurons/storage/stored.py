@@ -4,6 +4,7 @@ One idea serves layers, models and recordings: what is stored says what it was `
 else, or is damaged, is made anew, and a line says why.
 """
 
+import contextlib
 import hashlib
 import json
 from pathlib import Path
@@ -34,10 +35,17 @@ def store(path, made_of, arrays):
     """
     arrays = {name: np.atleast_1d(values) for name, values in arrays.items()}
     size = sum(values.nbytes for values in arrays.values())
-    with written_whole(path, size) as temporary, create(temporary) as file:
-        write_text(file, "key", json.dumps(made_of, sort_keys=True))
+    with written(path, made_of, size) as file:
         for name, values in arrays.items():
             write_checked(file, name, values)
+
+
+@contextlib.contextmanager
+def written(path, made_of, size):
+    """A new HDF5 file that says what it was made of, and appears only when the block is done; see ``store``."""
+    with written_whole(path, size) as temporary, create(temporary) as file:
+        write_text(file, "key", json.dumps(made_of, sort_keys=True))
+        yield file
 
 
 def load(path, made_of):
@@ -59,18 +67,25 @@ def load(path, made_of):
     UnusableError
         If they were made of something else, or the file is damaged.
     """
+    with opened(path, made_of) as file:
+        # by name: file.items() gives None for what is damaged
+        return {name: file[name][()] for name in file}
+
+
+@contextlib.contextmanager
+def opened(path, made_of):
+    """A stored file to read from, if it was made of the same; raises what ``load`` does, for damage met inside too."""
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError("there is no such file")
     try:
         with h5py.File(path, "r") as file:
-            stored = json.loads(file.attrs["key"])
-            # by name: file.items() gives None for what is damaged
-            arrays = {name: file[name][()] for name in file}
+            check_made_of(json.loads(file.attrs["key"]), made_of)
+            yield file
+    except UnusableError:
+        raise
     except (OSError, KeyError, ValueError, RuntimeError) as error:
         raise UnusableError(f"it is damaged ({error})") from error
-    check_made_of(stored, made_of)
-    return arrays
 
 
 def check_made_of(stored, made_of):
