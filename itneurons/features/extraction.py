@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch.nn.functional import adaptive_avg_pool2d, interpolate
+from torch.nn.functional import interpolate
 from torch.nn.utils import fuse_conv_bn_eval
 from tqdm.auto import tqdm
 
 from itneurons.device import has_bfloat16
 from itneurons.features.backbones import IMAGENET, LAYERS
-from itneurons.features.stages import one_tensor, unknown_layers
+from itneurons.features.stages import at_places, one_tensor, unknown_layers
 from itneurons.storage import disk_tensors
 
 # activations that take more go to a file; what is left serves the stimuli and the Gram matrices
@@ -236,8 +236,7 @@ def concatenate_layers(activations, layers, size=7):
     maps = disk_tensors.room((len(parts[0]), *places, n_channels[-1]), parts[0].dtype).movedim(-1, 1)
     for part, first, last in zip(parts, n_channels[:-1], n_channels[1:]):
         for image, place in zip(part.split(256), maps.split(256)):
-            averaged = adaptive_avg_pool2d(image.float(), [min(n, m) for n, m in zip(image.shape[2:], places)])
-            place[:, first:last] = interpolate(averaged, size=places, mode="bilinear")
+            place[:, first:last] = at_places(image.float(), places)
             disk_tensors.release(part)
             disk_tensors.release(maps)
     return maps

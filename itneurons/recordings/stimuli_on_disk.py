@@ -84,9 +84,7 @@ class StimuliOnDisk:
             if inside:
                 raise MemoryError(f"{self!r}: choose fewer images at a time, the rest does not fit in memory")
             return StimuliOnDisk(self.path, self.name, rows)
-        images = np.empty((len(rows), *self.shape[1:]), dtype=self.dtype)
-        for first, last in _parts(len(rows)):
-            images[first:last] = self._read(rows[first:last])
+        images = self._gathered(rows, self.dtype)
         return images[(slice(None), *inside)] if inside else images
 
     def __iter__(self):
@@ -96,15 +94,18 @@ class StimuliOnDisk:
     def __array__(self, dtype=None, copy=None):
         if copy is False:
             raise ValueError(f"{self.name} is on disk: as an array it is always a copy")
-        images = np.empty(self.shape, dtype=self.dtype if dtype is None else dtype)
-        for (first, last), batch in zip(_parts(len(self)), self.batches()):
-            images[first:last] = batch
-        return images
+        return self._gathered(self._rows, self.dtype if dtype is None else dtype)
 
     def batches(self, n_images=BATCH):
         """All images in their order, as arrays (at most n_images, 3, height, width)."""
         for first, last in _parts(len(self), n_images):
             yield self._read(self._rows[first:last])
+
+    def _gathered(self, rows, dtype):
+        images = np.empty((len(rows), *self.shape[1:]), dtype=dtype)
+        for first, last in _parts(len(rows)):
+            images[first:last] = self._read(rows[first:last])
+        return images
 
     def _read(self, rows):
         # HDF5 wants them ascending and each once, and reads runs of neighbours at once

@@ -4,6 +4,7 @@ One decomposition of the features gives the solution for every penalty and, exac
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -115,21 +116,23 @@ def fit_ridge(features, rates, categories=None, alphas=None, n_folds=5, seed=0, 
 
     if len(alphas) == 1:
         best, cv_scores, held_out_predictions = torch.zeros(y.shape[1], dtype=torch.long, device=device), None, None
-        decomposition = _decompose(x)
+        solve = partial(_shrunk, *_decompose(x), y)
     else:
         held_out = held_out_folds(len(x), categories, n_folds, seed, groups)
         if by_features(x.shape[1], held_out):
-            decomposition, residuals = None, _residuals_by_features(x, y, alphas, held_out)
+            normal = x.T @ x, x.T @ y
+            solve, residuals = partial(_penalised, *normal), _residuals_by_features(x, y, *normal, alphas, held_out)
         else:
-            decomposition = _decompose(x)
-            residuals = _residuals_by_images(*decomposition[:2], y, alphas, held_out)
+            left, lengths, right = _decompose(x)
+            solve = partial(_shrunk, left, lengths, right, y)
+            residuals = _residuals_by_images(left, lengths, y, alphas, held_out)
         errors = torch.stack([(of_alpha**2).sum(dim=0) for of_alpha in residuals])
         best = errors.argmin(dim=0)
         total = (y**2).sum(dim=0)
         cv_scores = torch.where(total > 0, 1 - errors / total, torch.nan).cpu().numpy()
         chosen = residuals.gather(0, best.expand(1, len(y), -1))[0]
         held_out_predictions = (y + y_mean - chosen).cpu().numpy()
-    weights = _weights(x, y, torch.as_tensor(alphas, device=device)[best], decomposition)
+    weights = solve(torch.as_tensor(alphas, device=device)[best])
     return Ridge(
         weights=weights.cpu().numpy(),
         intercept=(y_mean - x_mean @ weights).cpu().numpy(),
@@ -145,11 +148,8 @@ def by_features(n_features, held_out):
     return n_features < min(map(len, held_out))
 
 
-def _weights(x, y, alphas, decomposition):
-    """Weights (n_features, n_neurons) of the fit to all images, each neuron with its own penalty."""
-    if decomposition is None:
-        return _penalised(x.T @ x, x.T @ y, alphas)
-    left, lengths, right = decomposition
+def _shrunk(left, lengths, right, y, alphas):
+    """Weights (n_features, n_neurons) of the fit to all images, a penalty for each neuron, by the decomposition."""
     return right @ (lengths[:, None] / (lengths[:, None] ** 2 + alphas) * (left.T @ y))
 
 
@@ -181,7 +181,9 @@ def _residuals_by_images(left, lengths, y, alphas, held_out):
     """
     n_images, projected = len(y), left.T @ y
     shrinkages = [lengths**2 / (lengths**2 + alpha) for alpha in alphas]
-    residuals = torch.stack([y - left @ (shrinkage[:, None] * projected) for shrinkage in shrinkages])
+    residuals = torch.empty(len(alphas), *y.shape, dtype=y.dtype, device=y.device)
+    for of_alpha, shrinkage in zip(residuals, shrinkages):
+        torch.sub(y, left @ (shrinkage[:, None] * projected), out=of_alpha)
     for fold in held_out:
         fold = torch.as_tensor(fold, device=y.device)
         of_fold, identity = left[fold], torch.eye(len(fold), dtype=y.dtype, device=y.device)
@@ -194,10 +196,9 @@ def _residuals_by_images(left, lengths, y, alphas, held_out):
     return residuals
 
 
-def _residuals_by_features(x, y, alphas, held_out):
+def _residuals_by_features(x, y, gram, products, alphas, held_out):
     """The same where a fold has more images than there are features, by the normal equations without the fold."""
     residuals = torch.empty(len(alphas), *y.shape, dtype=y.dtype, device=y.device)
-    gram, products = x.T @ x, x.T @ y
     for fold in held_out:
         fold = torch.as_tensor(fold, device=y.device)
         x_out, y_out, n_kept = x[fold], y[fold], len(x) - len(fold)
