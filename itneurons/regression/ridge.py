@@ -121,7 +121,8 @@ def fit_ridge(features, rates, categories=None, alphas=None, n_folds=5, seed=0, 
         held_out = held_out_folds(len(x), categories, n_folds, seed, groups)
         if by_features(x.shape[1], held_out):
             normal = x.T @ x, x.T @ y
-            solve, residuals = partial(_penalised, *normal), _residuals_by_features(x, y, *normal, alphas, held_out)
+            solve = partial(_penalised, *_normal_equations(*normal))
+            residuals = _residuals_by_features(x, y, *normal, alphas, held_out)
         else:
             left, lengths, right = _decompose(x)
             solve = partial(_shrunk, left, lengths, right, y)
@@ -154,15 +155,16 @@ def _shrunk(left, lengths, right, y, alphas):
     return right @ (lengths[:, None] / (lengths[:, None] ** 2 + alphas) * (left.T @ y))
 
 
-def _penalised(gram, products, alphas):
-    """``(gram + alpha I)^-1 products``, a penalty for each column, by one Cholesky decomposition for each penalty."""
-    weights = torch.empty_like(products)
-    for alpha in alphas.unique():
-        columns = alphas == alpha
-        penalised = gram.clone()
-        penalised.diagonal().add_(alpha)
-        weights[:, columns] = torch.cholesky_solve(products[:, columns], torch.linalg.cholesky(penalised))
-    return weights
+def _penalised(eigenvalues, vectors, projected, alphas):
+    """``(gram + alpha I)^-1 products``, a penalty for each column, by what ``_normal_equations`` gives."""
+    return vectors @ (projected / (eigenvalues[:, None] + alphas))
+
+
+def _normal_equations(gram, products):
+    """Normal equations for every penalty: eigenvalues and vectors of the Gram matrix, and products along these."""
+    eigenvalues, vectors = torch.linalg.eigh(gram)
+    # rounding makes what is nothing a little less
+    return eigenvalues.clamp_(min=0), vectors, vectors.T @ products
 
 
 def _decompose(x):
@@ -207,10 +209,8 @@ def _residuals_by_features(x, y, gram, products, alphas, held_out):
         x_mean, y_mean = -x_out.sum(dim=0) / n_kept, -y_out.sum(dim=0) / n_kept
         of_kept = gram - x_out.T @ x_out - n_kept * torch.outer(x_mean, x_mean)
         with_rates = products - x_out.T @ y_out - n_kept * torch.outer(x_mean, y_mean)
-        eigenvalues, vectors = torch.linalg.eigh(of_kept)
-        # rounding makes what is nothing a little less
-        eigenvalues, with_rates = eigenvalues.clamp_(min=0), vectors.T @ with_rates
+        eigenvalues, vectors, projected = _normal_equations(of_kept, with_rates)
         x_out, y_out = (x_out - x_mean) @ vectors, y_out - y_mean
         for of_alpha, alpha in zip(residuals, alphas):
-            of_alpha[fold] = y_out - x_out @ (with_rates / (eigenvalues + alpha)[:, None])
+            of_alpha[fold] = y_out - x_out @ (projected / (eigenvalues[:, None] + alpha))
     return residuals
