@@ -279,6 +279,34 @@ def test_a_layer_that_overwrites_what_a_layer_inside_it_gives_is_another_layer(o
     assert torch.equal(found["0"], found["0.norm"].relu() if overwrites else found["0.norm"])
 
 
+def test_layers_that_are_a_function_of_another_layers_values():
+    class Network(nn.Module):
+        input_size = 8
+
+        def __init__(self):
+            super().__init__()
+            self.conv, self.relu = nn.Conv2d(3, 3, 1), nn.ReLU(inplace=True)
+            self.again, self.pool, self.last = nn.Sigmoid(), nn.MaxPool2d(2), nn.ReLU()
+            self.softmax, self.added = nn.Softmax(dim=1), nn.ReLU(inplace=True)
+
+        def forward(self, x):
+            x = self.conv(x)
+            y = self.again(self.relu(x))
+            # x is what the ReLU left of it
+            z = self.last(x)
+            y += z
+            return self.softmax(self.pool(self.added(y)))
+
+    model = Network().eval()
+    layers = ["conv", "relu", "again", "last", "added", "pool", "softmax"]
+    # what follows a ReLU that is itself made from another layer stays on its own; so does the sum, which no layer gives
+    assert stages.elementwise_layers(model, layers) == {"relu": "conv"}
+    assert stages.elementwise_layers(model, layers[2:]) == {}
+    # where the ReLU is not asked for the sigmoid follows nothing that is
+    assert stages.elementwise_layers(model, ["conv", "again", "last"]) == {}
+    assert stages.elementwise_layers(model, ["conv", "pool"]) == {}
+
+
 def test_normalisations_of_timm_are_folded_with_their_activations(lite0):
     folded, replaced = extraction._folded(lite0)
     # all but the first

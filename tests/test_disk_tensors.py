@@ -58,3 +58,25 @@ def test_rows_are_read_a_few_at_a_time(tmp_path, monkeypatch):
     for part, expected in zip(rows.split(64), torch.as_tensor(values[chosen]).split(64), strict=True):
         assert torch.equal(part, expected)
         assert resident("activations-") < values.nbytes / 10
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_columns_come_back_as_rows_were_written(tmp_path, monkeypatch, dtype, in_memory):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    values = torch.randn(50, 1000).to(dtype)
+    columns = disk_tensors.Columns(values.shape, dtype, in_memory, width=300)
+    for first in range(0, 50, 16):
+        columns.write(first, values[first : first + 16])
+    assert list(tmp_path.iterdir()) == []
+    for _ in range(2):
+        read = [part.clone() for part in columns]
+        assert [part.shape[1] for part in read] == [300, 300, 300, 100]
+        assert torch.equal(torch.cat(read, dim=1), values)
+
+
+def test_columns_need_room_on_the_disk(monkeypatch):
+    monkeypatch.setattr(disk_tensors.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1e6}))
+    with pytest.raises(OSError, match=r"disk is full.*need 4.0 MB.*1.0 MB are free"):
+        disk_tensors.Columns((1000, 1000), torch.float32)
+    disk_tensors.Columns((1000, 1000), torch.float32, in_memory=True)

@@ -14,7 +14,7 @@ import itneurons
 from itneurons.__main__ import main
 from itneurons.evaluation.brainscore import brainscore_pls
 from itneurons.evaluation.representation import correlation_distances
-from itneurons.features import extract_activations, load_backbone
+from itneurons.features import extract_activations, load_backbone, stages
 from itneurons.recordings import load_it_data, load_test_rates, object_categories, schema
 from itneurons.regression import fit_ridge
 from itneurons.scoring import best_layers, kernels, layer_table, network
@@ -177,6 +177,32 @@ def test_slices_of_layers_give_what_whole_layers_give(score, recording, file, tm
     np.testing.assert_allclose(sliced["value"], whole["value"], atol=1e-4)
     assert set(whole["layer"]) == {"conv1", "relu", "conv2", "pool", "fc"}
     assert whole.attrs["reasons"] == {"drop": "passes on what it is given"}
+
+
+@pytest.mark.parametrize("name", ["vgg11", "resnet18", "mobilenet_v3_small", "convnext_tiny"])
+def test_features_made_from_another_layers_are_those_of_the_layer(recording, monkeypatch, name):
+    model = load_backbone(name, pretrained=False)
+    model.input_size = 32
+    stimuli = [part[:12] for part in load_it_data(recording)[:3]]
+    # one kind of activation function after convolutions, normalisations and linear layers, in place and not
+    shapes, _ = choose_layers(model, "all")
+    shapes = dict(list(shapes.items())[:12])
+    made, asked = stages.elementwise_layers(model, list(shapes)), []
+    assert made
+    show = kernels.show_prepared
+    monkeypatch.setattr(kernels, "show_prepared", lambda *a, **o: (asked.extend(a[2]), show(*a, **o)))
+    derived = dict(kernels.layer_kernels(model, stimuli, shapes))
+    assert not set(made) & set(asked)
+    monkeypatch.setattr(kernels, "elementwise_layers", lambda *_: {})
+    own = dict(kernels.layer_kernels(model, stimuli, shapes))
+    assert list(own) == list(shapes) and set(derived) == set(own)
+    for layer in shapes:
+        scale = np.abs(own[layer].centred).max()
+        for field in ("centred", "along", "sums", "mean_square"):
+            np.testing.assert_allclose(
+                getattr(derived[layer], field), getattr(own[layer], field), rtol=1e-4, atol=1e-5 * scale
+            )
+        assert derived[layer].n_features == own[layer].n_features
 
 
 def test_groups_fill_the_room():

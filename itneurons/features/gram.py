@@ -57,9 +57,9 @@ def linear_kernel(a, b=None, mean=None, chunk_size=8192, device="cpu", dtype=tor
     else:
         for start in range(0, n_features[0], chunk_size):
             chunk = slice(start, start + chunk_size)
-            right = _centred(a if b is None else b, chunk, mean, device)
-            _add_product(kernel, right if b is None else _centred(a, chunk, mean, device), right, b is None)
-    return _finished(kernel, b is None)
+            right = centred(a if b is None else b, chunk, mean, device)
+            add_product(kernel, right if b is None else centred(a, chunk, mean, device), right, b is None)
+    return finished(kernel, b is None)
 
 
 def feature_kernel(features, mean, device="cpu", dtype=torch.float64):
@@ -84,8 +84,8 @@ def feature_kernel(features, mean, device="cpu", dtype=torch.float64):
     """
     kernel = torch.zeros(len(mean), len(mean), dtype=dtype, device=device)
     for part in centred_batches(features, mean, dtype, device):
-        _add_product(kernel, part.T, part.T, symmetric=True)
-    return _finished(kernel, symmetric=True)
+        add_product(kernel, part.T, part.T, symmetric=True)
+    return finished(kernel, symmetric=True)
 
 
 def on_disk(features):
@@ -128,10 +128,12 @@ def flat(features, like):
     return features.flatten(1)
 
 
-def _centred(features, chunk, mean, device):
+def centred(features, chunk, mean, device, out=None):
+    """Some features less their mean (n_images, n_features of the chunk), written to ``out`` if that fits."""
     part, offset = features[:, chunk], None if mean is None else mean[chunk].to(device)
     dtype = torch.float32 if part.dtype == torch.float16 else part.dtype
-    result = torch.empty(part.shape, dtype=dtype, device=device)
+    fits = out is not None and (out.shape, out.dtype) == (part.shape, dtype)
+    result = out if fits else torch.empty(part.shape, dtype=dtype, device=device)
     # some images at a time, for the system takes in a mapped file by large pages
     for images, place in zip(part.split(256), result.split(256)):
         if offset is None:
@@ -163,14 +165,14 @@ def _add_by_images(kernel, a, b, mean):
             kernel[rows, columns] = product(left, right).to(kernel.dtype)
 
 
-def _add_product(kernel, left, right, symmetric):
+def add_product(kernel, left, right, symmetric):
     """Add ``left right^T``; of a symmetric matrix the lower triangle is enough, in blocks."""
     for first, last in _blocks(kernel.shape[1]):
         top = first if symmetric else 0
         kernel[top:, first:last] += product(left[top:], right[first:last])
 
 
-def _finished(kernel, symmetric):
+def finished(kernel, symmetric):
     """The kernel with its upper triangle, in its own place, if it is finite."""
     if symmetric:
         for first, last in _blocks(len(kernel)):

@@ -17,6 +17,11 @@ LAYERS = ("conv1", "layer1", "layer2", "layer3", "layer4", "avgpool")
 # of a network without maps, such as a vision transformer, at most this many blocks stand for its stages
 _N_BLOCKS = 6
 _THE_SAME = "gives what"
+# activation functions that look at one value at a time and have no parameters
+_ELEMENTWISE = (
+    *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish),
+    *(nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Hardsigmoid, nn.Hardswish, nn.Hardtanh),
+)
 # an error names at most so many layers
 _N_NAMED = 60
 
@@ -91,16 +96,7 @@ def layer_shapes(model, input_size=None, distinct=False):
     handles = [module.register_forward_hook(note(name)) for name, module in named.items()]
     handles += [module.register_forward_pre_hook(note_input(name)) for name, module in named.items()]
     try:
-        with torch.no_grad():
-            try:
-                state = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-                shadow = {name: value.to("meta") for name, value in state.items()}
-                torch.func.functional_call(model, shadow, torch.zeros(n_images, 3, size, size, device="meta"))
-            except Exception:
-                # a network that looks at numbers on its way needs real ones
-                shapes.clear(), reasons.clear(), calls.clear(), again.clear()
-                where = next(iter(state.values()), torch.zeros(())).device
-                model(torch.zeros(n_images, 3, size, size, device=where))
+        _imagine(model, size, n_images, lambda: [kept.clear() for kept in (shapes, reasons, calls, again)])
     except Exception as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(
@@ -116,6 +112,67 @@ def layer_shapes(model, input_size=None, distinct=False):
         if name not in reasons and (inside is None or inside not in reasons or reasons[inside].startswith(_THE_SAME)):
             reasons[name] = "passes on what it is given" if inside is None else f"{_THE_SAME} {inside} gives"
     return {name: shape for name, shape in shapes.items() if name not in reasons}, reasons
+
+
+@torch.no_grad()
+def _imagine(model, size, n_images, start_again):
+    """A pass on torch's meta device, which computes nothing; a network that looks at numbers gets real ones."""
+    state = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    try:
+        shadow = {name: value.to("meta") for name, value in state.items()}
+        torch.func.functional_call(model, shadow, torch.zeros(n_images, 3, size, size, device="meta"))
+    except Exception:
+        start_again()
+        where = next(iter(state.values()), torch.zeros(())).device
+        model(torch.zeros(n_images, 3, size, size, device=where))
+
+
+def elementwise_layers(model, layers):
+    """Layers that are a function, value by value, of what another layer gives, such as the ReLU after a convolution.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        In evaluation mode, with ``input_size``.
+    layers : sequence of str
+        Which may serve, each used once for an image, as ``layer_shapes`` has them.
+
+    Returns
+    -------
+    sources : dict of str to str
+        The layer whose values each one takes, which takes no other layer's itself.
+    """
+    given, sources = {}, {}
+
+    def note_input(name):
+        def hook(module, inputs):
+            tensor = one_tensor(inputs)
+            for source, (output, version) in given.items() if tensor is not None else ():
+                # the same memory, and nothing written into it since
+                if _content(output) == _content(tensor) and version == tensor._version and source not in sources:
+                    sources[name] = source
+
+        return hook
+
+    def note(name):
+        def hook(module, inputs, output):
+            # kept, so that nothing else takes its place in memory
+            given[name] = (one_tensor(output), one_tensor(output)._version)
+
+        return hook
+
+    modules = dict(model.named_modules())
+    functions = [name for name in layers if type(modules[name]) in _ELEMENTWISE]
+    if not functions:
+        return {}
+    handles = [modules[name].register_forward_pre_hook(note_input(name)) for name in functions]
+    handles += [modules[name].register_forward_hook(note(name)) for name in layers]
+    try:
+        _imagine(model, model.input_size, 2, lambda: [kept.clear() for kept in (given, sources)])
+    finally:
+        for handle in handles:
+            handle.remove()
+    return sources
 
 
 def _content(tensor):

@@ -2,9 +2,11 @@
 
 Whatever is asked of a layer later (components, regression, similarity) needs nothing but inner products between images.
 They are sums over features, so that a layer need not be kept whole: layers, or slices of a large one, are taken in
-groups that fit on the disk, each group by a forward pass that stops after its last layer.
+groups that fit on the disk, each group by a forward pass that stops after its last layer. A layer that is a function,
+value by value, of another one takes no room: its features are made from those of the other as they are read.
 """
 
+import copy
 import time
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,13 +19,13 @@ from tqdm.auto import tqdm
 from itneurons.device import has_bfloat16
 from itneurons.evaluation.representation import distances_of
 from itneurons.features.extraction import prepared, show_prepared
-from itneurons.features.gram import linear_kernel, mean_of
+from itneurons.features.gram import add_product, centred, finished, mean_of
+from itneurons.features.stages import elementwise_layers
 from itneurons.scoring.layers import pooled
 from itneurons.storage import disk_tensors
 
 # activations of a group that take more go to the disk
 _MEMORY = 2e9
-_CHUNK = 8192
 
 
 @dataclass
@@ -115,9 +117,12 @@ def layer_kernels(
     }
     sizes = {layer: n_projections if layer in projections else n for layer, n in n_features.items()}
     room = max(1, int(disk / n_images / (2 if bfloat16 and not projections else 4)))
-    found = {}
     network = prepared(model, bfloat16, device)
-    groups = plan(sizes, room)
+    # projections of the one are not a function of those of the other, nor a mean over tokens of the other's mean
+    sources = elementwise_layers(model, list(shapes)) if tokens == "all" and not projections else {}
+    made = {source: [layer for layer in shapes if sources.get(layer) == source] for source in shapes}
+    sums = {}
+    groups = plan({layer: size for layer, size in sizes.items() if layer not in sources}, room)
     bar = tqdm(groups, desc="groups of layers", unit="group", leave=False, disable=len(groups) == 1)
     for group in bar:
         layers = [piece.layer for piece in group]
@@ -129,29 +134,22 @@ def layer_kernels(
             if len(part):
                 store.offset = offset
                 show_prepared(network, part, layers, store.keep, batch_size, until=layers[-1])
-        shared = (time.perf_counter() - start) / len(group)
+        shared = (time.perf_counter() - start) / sum(1 + len(made[layer]) for layer in layers)
         for layer, _, last in group:
             start = time.perf_counter()
-            if not isinstance(found.get(layer), ValueError):
-                kernel = found.setdefault(
-                    layer,
-                    LayerKernel(
-                        np.zeros((n_images, n_images)),
-                        np.zeros(n_images),
-                        np.zeros(n_images),
-                        n_features[layer],
-                        approximate=layer in projections,
-                    ),
-                )
-                try:
-                    _add(kernel, store.features.pop(layer), len(stimuli[0]), device)
-                    # exact even where the features are projected
-                    kernel.sums = store.sums[layer]
-                except ValueError as error:
-                    found[layer] = error
-                kernel.seconds += shared + time.perf_counter() - start
-            if last == sizes[layer]:
-                yield layer, found.pop(layer)
+            together = [layer, *made[layer]]
+            for name in together:
+                function = _out_of_place(model.get_submodule(name)) if name != layer else None
+                sums.setdefault(name, _Sums(n_images, device, function))
+            for features in store.features.pop(layer):
+                for name in together:
+                    sums[name].add(features, len(stimuli[0]))
+            taken = (time.perf_counter() - start) / len(together)
+            for name in together:
+                sums[name].seconds += shared + taken
+                if last == sizes[layer]:
+                    # of projections too the sums are exact
+                    yield name, sums.pop(name).kernel(n_features[name], store.exact.get(name))
 
 
 def plan(sizes, room):
@@ -188,43 +186,71 @@ class _Store:
     def __init__(self, group, stimuli, tokens, projections):
         self.group = {piece.layer: piece for piece in group}
         self.n_images, self.tokens, self.projections = sum(map(len, stimuli)), tokens, projections
-        self.features, self.sums, self.offset = {}, {}, 0
+        # of layers that are projected: the sums over their features themselves
+        self.features, self.exact, self.offset = {}, {}, 0
 
     def keep(self, layer, images, output):
-        place = slice(images.start + self.offset, images.stop + self.offset)
+        first_image = images.start + self.offset
         output = pooled(output, self.tokens)
         _, first, last = self.group[layer]
-        self.sums.setdefault(layer, np.zeros(self.n_images))[place] = output.sum(dim=1, dtype=torch.float64).cpu()
         if layer in self.projections:
+            sums = self.exact.setdefault(layer, np.zeros(self.n_images))
+            sums[first_image : first_image + len(output)] = output.sum(dim=1, dtype=torch.float64).cpu()
             output = torch.from_numpy(self.projections[layer].transform(output.float().cpu().numpy()))
         if layer not in self.features:
             self._allocate(layer, last - first, output)
-        self.features[layer][place].copy_(output[:, first:last])
-        disk_tensors.release(self.features[layer])
+        self.features[layer].write(first_image, output[:, first:last])
 
     def _allocate(self, layer, width, output):
         n_features = sum(piece.last - piece.first for piece in self.group.values())
         needed = n_features * self.n_images * output.element_size()
-        shape = self.n_images, width
-        if needed <= _MEMORY:
-            self.features[layer] = torch.empty(shape, dtype=output.dtype)
-            return
-        if not self.features:
+        in_memory = needed <= _MEMORY
+        if not self.features and not in_memory:
             # of all layers of the group together
             disk_tensors.check_room(needed)
-        self.features[layer] = disk_tensors.allocate(shape, output.dtype)
+        self.features[layer] = disk_tensors.Columns((self.n_images, width), output.dtype, in_memory)
 
 
-def _add(kernel, features, n_train, device):
-    """Add the inner products of some of a layer's features."""
-    mean = mean_of(features[:n_train])
-    kernel.centred += linear_kernel(features, mean=mean.float(), device=device).cpu().numpy()
-    kernel.mean_square += float(mean.square().sum())
-    for start in range(0, features.shape[1], _CHUNK):
-        chunk = slice(start, start + _CHUNK)
-        part = features[:, chunk].float()
-        kernel.along += ((part - mean[chunk].float()) @ mean[chunk].float()).double().numpy()
-        disk_tensors.release(features)
+class _Sums:
+    """What is summed over a layer's features, some of them at a time."""
+
+    def __init__(self, n_images, device, function=None):
+        self.inner = torch.zeros(n_images, n_images, dtype=torch.float64, device=device)
+        self.features, self.along = torch.zeros(2, n_images, dtype=torch.float64)
+        self.mean_square, self.seconds = 0.0, 0.0
+        self.function, self.room = function, None
+
+    def add(self, features, n_train):
+        if self.function is not None:
+            features = self.function(features)
+        mean = mean_of(features[:n_train])
+        self.mean_square += float(mean.square().sum())
+        mean = mean.float()
+        # few images at a time, so that their copies in single precision stay in the processor's cache
+        for part, place, along in zip(*(whole.split(64) for whole in (features, self.features, self.along))):
+            part = part.float()
+            place += part.sum(dim=1)
+            along += (part - mean) @ mean
+        self.room = centred(features, slice(None), mean, self.inner.device, out=self.room)
+        add_product(self.inner, self.room, self.room, symmetric=True)
+
+    def kernel(self, n_features, exact_sums=None):
+        """The sums as a ``LayerKernel``, or the error if they are not finite."""
+        try:
+            inner = finished(self.inner, symmetric=True).cpu().numpy()
+        except ValueError as error:
+            return error
+        sums = self.features.numpy() if exact_sums is None else exact_sums
+        return LayerKernel(
+            inner, sums, self.along.numpy(), n_features, self.mean_square, self.seconds, exact_sums is not None
+        )
+
+
+def _out_of_place(module):
+    module = copy.copy(module)
+    if getattr(module, "inplace", False):
+        module.inplace = False
+    return module
 
 
 def _batch_size(n_features, layers):

@@ -2,10 +2,12 @@
 
 import ctypes
 import errno
+import io
 import mmap
 import os
 import shutil
 import tempfile
+import weakref
 
 import numpy as np
 import torch
@@ -37,16 +39,75 @@ def allocate(shape, dtype):
     n_bytes = n_values * dtype.itemsize
     check_room(n_bytes)
     with tempfile.NamedTemporaryFile(prefix="activations-") as file:
-        if hasattr(os, "posix_fallocate"):
-            # room of its own: writing is faster, and a disk that others fill meanwhile cannot break it off
-            os.posix_fallocate(file.fileno(), 0, n_bytes)
+        _take_room(file, n_bytes)
         return torch.from_file(file.name, shared=True, size=n_values, dtype=dtype).reshape(shape)
+
+
+class Columns:
+    """A matrix that is written some rows at a time and then read some columns at a time.
+
+    It lies in a temporary file without a name, or in memory. The file is written and read rather than mapped, for what
+    a mapped page costs the system is a multiple of the copy, and it counts as memory of the program.
+
+    Parameters
+    ----------
+    shape : (int, int)
+    dtype : torch.dtype
+    in_memory : bool
+    width : int
+        Columns that are read at once.
+
+    Raises
+    ------
+    OSError
+        If the disk is too full for it.
+    """
+
+    def __init__(self, shape, dtype, in_memory=False, width=8192):
+        (self.n_rows, n_columns), self.dtype = shape, dtype
+        self.parts = [slice(first, min(first + width, n_columns)) for first in range(0, n_columns, width)]
+        n_bytes = self.n_rows * n_columns * dtype.itemsize
+        if in_memory:
+            self.file = io.BytesIO(bytes(n_bytes))
+        else:
+            check_room(n_bytes)
+            self.file = tempfile.TemporaryFile()  # noqa: SIM115
+            weakref.finalize(self, self.file.close)
+            _take_room(self.file, n_bytes)
+
+    def write(self, first, rows):
+        """Put rows (n, n_columns) in their place, from row ``first`` on."""
+        for part in self.parts:
+            # the columns that are read at once lie together
+            self.file.seek((part.start * self.n_rows + first * (part.stop - part.start)) * self.dtype.itemsize)
+            self.file.write(_bytes(rows[:, part].to(device="cpu", dtype=self.dtype).contiguous()))
+
+    def __iter__(self):
+        """Columns (n_rows, at most ``width``), from the first on; each overwrites the one before."""
+        self.file.seek(0)
+        room = torch.empty(
+            self.n_rows * max((part.stop - part.start for part in self.parts), default=0), dtype=self.dtype
+        )
+        for part in self.parts:
+            values = room[: self.n_rows * (part.stop - part.start)].reshape(self.n_rows, -1)
+            self.file.readinto(_bytes(values))
+            yield values
 
 
 def room(shape, dtype):
     """An empty tensor, in memory, or in a file where it takes more than 268 MB."""
     in_memory = int(np.prod(shape)) * dtype.itemsize <= _IN_MEMORY
     return torch.empty(shape, dtype=dtype) if in_memory else allocate(shape, dtype)
+
+
+def _take_room(file, n_bytes):
+    # room of its own: writing is faster, and a disk that others fill meanwhile cannot break it off
+    if n_bytes and hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, n_bytes)
+
+
+def _bytes(values):
+    return values.view(torch.uint8).numpy()
 
 
 def check_room(n_bytes):
