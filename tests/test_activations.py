@@ -97,6 +97,20 @@ def test_trained_normalisation_is_folded_into_convolutions_without_a_trace(name)
     assert norms[1] == {"resnet18": 1, "mobilenet_v3_small": 1, "densenet121": 63}.get(name, norms[0])
 
 
+@pytest.mark.parametrize("bfloat16", [True, False])
+def test_the_given_network_stays_as_it_is(bfloat16):
+    model = load_backbone("resnet18", pretrained=False)
+    before = {name: (value.clone(), value.stride()) for name, value in model.state_dict().items()}
+    network = extraction.prepared(model, bfloat16)
+    weights = network.folded.layer1[0].conv1.weight
+    assert weights.dtype == (torch.bfloat16 if bfloat16 else torch.float32)
+    assert weights.is_contiguous(memory_format=torch.channels_last)
+    for name, value in model.state_dict().items():
+        assert value.dtype == before[name][0].dtype and value.stride() == before[name][1]
+        assert torch.equal(value, before[name][0])
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
 def test_a_layer_is_the_same_whatever_else_is_asked_for(small_resnet):
     images = normalised(3, SIZE)
     asked = ("conv1", "layer1.0.conv1", "layer1.0.bn1", "layer2")

@@ -1,7 +1,6 @@
 """The score of a layer on the scale of the public Brain-Score leaderboard."""
 
 import numpy as np
-from scipy.linalg import eigh
 from sklearn.model_selection import StratifiedShuffleSplit
 
 from itneurons.evaluation.metrics import check_features, correlation
@@ -106,8 +105,8 @@ def _pls(kernel, rates, n_components):
     smallest = None
     for _ in range(min(n_components, len(kernel) - 1)):
         # the direction of the features that goes along with the rates most
-        last = rates.shape[1] - 1
-        lengths, vectors = eigh(left.T @ through, subset_by_index=[last, last])
+        # numpy's decomposition: scipy's brings threads of its own, which get in the way of those of numpy's products
+        lengths, vectors = np.linalg.eigh(left.T @ through)
         smallest = 1e-20 * lengths[-1] if smallest is None else smallest
         if not lengths[-1] > smallest:
             break

@@ -141,12 +141,14 @@ def prepared(model, bfloat16=None, device="cpu"):
     """A copy of a network, folded and in the type that it computes in, for ``show_prepared``."""
     bfloat16 = has_bfloat16(device) if bfloat16 is None else bfloat16
     folded, unfolded = _folded(model.to(device))
-    if bfloat16:
+    for module in (*folded.modules(), *unfolded.values()):
         # once, where autocast would do the same for every batch
-        for module in (*folded.modules(), *unfolded.values()):
-            if isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)):
-                module.to(torch.bfloat16)
-    folded.to(memory_format=torch.channels_last)
+        low = bfloat16 and isinstance(module, (torch.nn.Conv2d, torch.nn.Linear))
+        for name, values in module.named_parameters(recurse=False):
+            layout = torch.channels_last if values.dim() == 4 else torch.preserve_format
+            # in place of the given network's parameters, which stay as they are
+            changed = values.detach().to(dtype=torch.bfloat16 if low else values.dtype, memory_format=layout)
+            setattr(module, name, torch.nn.Parameter(changed, requires_grad=False))
     return Prepared(model, folded, unfolded, bfloat16, device)
 
 
@@ -256,7 +258,9 @@ def _folded(model):
     layers asked for, or the same layer would differ in its last digits. The first convolution, which is often asked
     for, stays.
     """
-    original, model, replaced = model, copy.deepcopy(model).eval(), {}
+    # the copy shares the parameters until they are replaced: two copies of them need not lie in memory
+    shared = {id(values): values for values in model.parameters()}
+    original, model, replaced = model, copy.deepcopy(model, shared).eval(), {}
     modules = dict(model.named_modules())
     first = next((module for module in modules.values() if isinstance(module, torch.nn.Conv2d)), None)
     try:

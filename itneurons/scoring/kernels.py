@@ -25,7 +25,7 @@ from itneurons.scoring.layers import pooled
 from itneurons.storage import disk_tensors
 
 # activations of a group that take more go to the disk
-_MEMORY = 2e9
+_MEMORY = 2**28
 
 
 @dataclass

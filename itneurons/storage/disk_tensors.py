@@ -68,7 +68,7 @@ class Columns:
         self.parts = [slice(first, min(first + width, n_columns)) for first in range(0, n_columns, width)]
         n_bytes = self.n_rows * n_columns * dtype.itemsize
         if in_memory:
-            self.file = io.BytesIO(bytes(n_bytes))
+            self.file = io.BytesIO()
         else:
             check_room(n_bytes)
             self.file = tempfile.TemporaryFile()  # noqa: SIM115
