@@ -99,7 +99,7 @@ def test_trained_normalisation_is_folded_into_convolutions_without_a_trace(name)
 
 @pytest.mark.parametrize("bfloat16", [True, False])
 def test_the_given_network_stays_as_it_is(bfloat16):
-    model = load_backbone("resnet18", pretrained=False)
+    model = backbones.load_backbone("resnet18", pretrained=False)
     before = {name: (value.clone(), value.stride()) for name, value in model.state_dict().items()}
     network = extraction.prepared(model, bfloat16)
     weights = network.folded.layer1[0].conv1.weight
