@@ -1,5 +1,6 @@
 """A search goes on where it was interrupted, to the same end."""
 
+import functools
 import math
 import multiprocessing
 import os
@@ -10,7 +11,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from itneurons.networks.search import finished_trials, open_study, overview, reports_to, run_study
+from itneurons.networks.search import distributions, finished_trials, open_study, overview, reports_to, run_study
 
 
 def objective(trial):
@@ -169,6 +170,28 @@ def test_a_study_of_other_folds_is_another_study(storage, capsys):
     assert other[0].startswith("study, ") and not set(other[1]) & set(first[1])
     assert numbers(made_of={"folds": "b"}) == other
     assert numbers(made_of={"folds": "a"}) == first
+
+
+def test_a_study_with_other_choices_is_another_study(storage, capsys):
+    def propose(trial, choices):
+        return trial.suggest_categorical("n_filters", choices) + trial.suggest_float("dropout", 0, 0.5)
+
+    def numbers(choices):
+        of_these = functools.partial(propose, choices=choices)
+        study = open_study("study", storage, made_of={"folds": "a", "hyper-parameters": distributions(of_these)})
+        run_study(study, of_these, 2, report=lambda line: None)
+        return study.study_name, study.best_trial.distributions["n_filters"].choices
+
+    open_study("study", storage, made_of={"folds": "a"})
+    # what an earlier version did not say counts as the same
+    assert numbers([16, 32]) == ("study", (16, 32))
+    assert capsys.readouterr().out == ""
+    name, choices = numbers([16, 32, 64])
+    assert name.startswith("study, ") and choices == (16, 32, 64)
+    assert (
+        "begins anew beside the one that is stored: it was made with other hyper-parameters" in capsys.readouterr().out
+    )
+    assert numbers([16, 32]) == ("study", (16, 32))
 
 
 def test_a_trial_without_a_score_ends_the_search(storage):

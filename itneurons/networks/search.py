@@ -29,8 +29,8 @@ def open_study(name, storage, heartbeat=10, made_of=None):
         search resumes as if it had not been interrupted.
     made_of : dict of str to str or int, optional
         What else the scores depend on. A study of that name that was made with something else stays as it is, and
-        another one stands beside it, with a line that says why. One of an earlier version, which does not say what it
-        was made of, is continued.
+        another one stands beside it, with a line that says why. One of an earlier version is continued: what it does
+        not say counts as the same.
 
     Returns
     -------
@@ -39,12 +39,30 @@ def open_study(name, storage, heartbeat=10, made_of=None):
     study = _opened(name, storage, heartbeat)
     if made_of is not None:
         try:
-            check_made_of(study.user_attrs.get("made_of", made_of), made_of)
+            check_made_of({**made_of, **study.user_attrs.get("made_of", {})}, made_of)
         except UnusableError as reason:
             print(f"The search {name!r} begins anew beside the one that is stored: {reason}")
             study = _opened(f"{name}, {fingerprint(json.dumps(made_of, sort_keys=True))}", storage, heartbeat)
         study.set_user_attr("made_of", made_of)
     return study
+
+
+def distributions(propose):
+    """What a proposal draws from, as text: for ``made_of``, since a study cannot go on with other choices.
+
+    Parameters
+    ----------
+    propose : callable
+        Takes a trial and asks it for its hyper-parameters.
+
+    Returns
+    -------
+    text : str
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0)).ask()
+    propose(trial)
+    return json.dumps({name: str(kind) for name, kind in trial.distributions.items()}, sort_keys=True)
 
 
 def _opened(name, storage, heartbeat):
