@@ -28,6 +28,12 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.xdist_group(group))
 
 
+@pytest.fixture(autouse=True)
+def same_draws():
+    """A test draws the same numbers alone, among others and in every process."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def content():
     """What the recording holds, as it was handed to ``itneurons.recordings.schema.write``."""
