@@ -166,13 +166,13 @@ def draw(found, path):
 
     plots.use_style()
     numbers = np.array(sorted(found))
-    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
     for step in found[numbers[0]]["seconds"]:
         left.loglog(numbers, [found[n]["seconds"][step] for n in numbers], "o-", label=step)
     total = np.array([sum(found[n]["seconds"].values()) for n in numbers])
     left.loglog(numbers, total[0] * (numbers / numbers[0]) ** 2, "k:", label="n squared")
     left.set(xlabel="images", ylabel="seconds", title="Steps of week6, simulated recordings")
-    left.legend(fontsize="x-small", loc="center left", bbox_to_anchor=(1, 0.5))
+    left.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     right.loglog(numbers, [found[n]["peak"] / 1e9 for n in numbers], "o-", label="resident at most")
     right.loglog(numbers, [4 * sizes_of(n)[0] ** 2 / 1e9 for n in numbers], "k:", label="one n x n matrix")
     right.set(xlabel="images", ylabel="GB", title="Memory of the process")
