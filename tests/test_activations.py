@@ -145,7 +145,6 @@ class Shared(torch.nn.Module):
 
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_what_is_used_otherwise_is_not_folded(dynamic):
-    torch.manual_seed(0)
     model, images = Shared(dynamic), normalised(4, 16)
     found = extraction.extract_activations(model, images, ["twice", "also", "end"], bfloat16=False)
     with torch.no_grad():
