@@ -55,6 +55,88 @@ def test_finished_members_are_loaded_and_others_trained(problem, tmp_path, monke
     np.testing.assert_array_equal(again.held_out_predictions, first.held_out_predictions)
 
 
+def test_networks_trained_again_on_all_images_predict_new_ones(problem, tmp_path, monkeypatch):
+    inputs, _, folds = problem
+    seen = []
+
+    def noted(network, train, held_out, **options):
+        seen.append((len(train[0]), held_out is None, options["seed"], options["epochs"]))
+        history = networks.fit(network, train, held_out, **options)
+        # as if members had been best after one and after two of three epochs
+        history.best_epoch = history.best_epoch if held_out is None else options["seed"]
+        return history
+
+    monkeypatch.setattr(committee, "fit", noted)
+    trained = train(problem, tmp_path / "model.pth", epochs=3, refit=3)
+    assert seen == [(48, False, 0, 3), (48, False, 1, 3), *((60, True, seed, 2) for seed in (2, 3, 4))]
+    each = trained.predict_each(inputs)
+    np.testing.assert_array_equal(each, [networks.predict(network, inputs) for network in trained.refitted])
+    np.testing.assert_allclose(trained.predict(inputs), each.mean(axis=0), rtol=1e-6)
+    n_parameters = sum(parameter.numel() for parameter in build().parameters())
+    assert len(trained.histories) == 5 and trained.n_parameters == 3 * n_parameters
+    for member, fold in zip(trained.members, folds):
+        np.testing.assert_allclose(
+            trained.held_out_predictions[fold], networks.predict(member, inputs[fold]), rtol=1e-6
+        )
+    again = train(problem, tmp_path / "model.pth", epochs=3, refit=3)
+    assert len(seen) == 5
+    np.testing.assert_array_equal(again.predict(inputs), trained.predict(inputs))
+
+
+def test_all_views_are_learned_from_and_predictions_are_their_mean(problem, tmp_path, monkeypatch):
+    inputs, rates, folds = problem
+    seen = []
+
+    def noted(network, train, held_out, **options):
+        seen.append((train, held_out))
+        return networks.fit(network, train, held_out, **options)
+
+    monkeypatch.setattr(committee, "fit", noted)
+    views = torch.cat([inputs, inputs + 0.1, inputs - 0.1])
+    trained = committee.train_committee(
+        build, views, rates, folds, tmp_path / "model.pth", {}, epochs=2, batch_size=16, views=3
+    )
+    for member, fold, (train, held_out) in zip(trained.members, folds, seen):
+        kept = np.setdiff1d(np.arange(60), fold)
+        torch.testing.assert_close(train[0], torch.cat([inputs[kept], inputs[kept] + 0.1, inputs[kept] - 0.1]))
+        torch.testing.assert_close(train[1], torch.cat([rates[kept]] * 3))
+        # as the images are, once each
+        torch.testing.assert_close(held_out, (inputs[fold], rates[fold]))
+        expected = np.mean([networks.predict(member, inputs[fold] + by) for by in (0, 0.1, -0.1)], axis=0)
+        np.testing.assert_allclose(trained.held_out_predictions[fold], expected, rtol=1e-5)
+    expected = [np.mean([networks.predict(m, inputs + by) for by in (0, 0.1, -0.1)], axis=0) for m in trained.members]
+    np.testing.assert_allclose(trained.predict_each(views), expected, rtol=1e-5)
+
+
+def test_an_epoch_is_as_long_with_views_as_without(problem):
+    inputs, rates, folds = problem
+    drawn = []
+
+    class Noting(networks.BackboneReadout):
+        def rates(self, inputs):
+            if self.training:
+                drawn.append(len(inputs))
+            return super().rates(inputs)
+
+    views = torch.cat([inputs] * 3), rates.repeat(3, 1)
+    networks.fit(Noting(4, 5, 5, 3), views, (inputs[folds[0]], rates[folds[0]]), epochs=2, batch_size=20, views=3)
+    assert drawn == [20] * 6
+
+
+def test_without_held_out_images_the_last_epoch_is_kept(problem):
+    inputs, rates, _ = problem
+    both = []
+    # every epoch is better than the one before on the very images that are learned
+    for held_out in ((inputs, rates), None):
+        with networks.seeded(0):
+            network = build()
+        history = networks.fit(network, (inputs, rates), held_out, epochs=4, batch_size=16, learning_rate=1e-2)
+        assert history.best_epoch == 3 and len(history.loss) == 4
+        both.append(networks.predict(network, inputs))
+    np.testing.assert_array_equal(*both)
+    assert history.explained_variance == []
+
+
 @pytest.mark.parametrize("change", [{"made_of": {"recording": "b"}}, {"epochs": 3}, {"seed": 7}])
 def test_members_made_of_something_else_are_trained_again(problem, tmp_path, capsys, change):
     train(problem, tmp_path / "model.pth")

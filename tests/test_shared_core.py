@@ -275,9 +275,22 @@ def test_other_recordings_are_found_by_name_or_pattern_and_never_ones_own(tmp_pa
 
     assert found("V4_data_*.h5") == ["V4_data_1.h5", "V4_data_3.h5"]
     assert found("V4_data_3.h5", "IT_data.h5", str(tmp_path / "V4_data_3.h5")) == ["IT_data.h5", "V4_data_3.h5"]
+    (tmp_path / "other [1]").mkdir()
+    (tmp_path / "other [1]" / "IT_data.h5").touch()
+    assert networks.find_others(tmp_path, ["*/IT_data.h5"], mine) == [tmp_path / "other [1]" / "IT_data.h5"]
+    assert networks.find_others(tmp_path / "other [1]", ["IT_*.h5"], mine) == [tmp_path / "other [1]" / "IT_data.h5"]
     for nothing in ("V4_data_2.h5", "V5_*.h5"):
         with pytest.raises(FileNotFoundError, match=re.escape(nothing)):
             found("IT_data.h5", nothing)
+
+
+def test_recordings_of_one_name_go_by_their_folders_too(tmp_path):
+    paths = [tmp_path / name / "same.h5" for name in ("first", "second")]
+    for seed, path in enumerate(paths):
+        path.parent.mkdir()
+        schema.write(path, **made_up(seed=seed))
+    assert list(read_others(paths, [], torch.as_tensor)) == ["first/same", "second/same"]
+    assert list(read_others(paths[:1], [], torch.as_tensor)) == ["same"]
 
 
 @pytest.mark.parametrize("trained_stages", [None, {"backbone": "simulated"}])
@@ -299,7 +312,7 @@ def test_a_core_comes_from_files(tmp_path, trained_stages):
     assert again.adapted(2).config == core.adapted(2).config
     other = train_core(tmp_path / "other.pth", paths, apart, model, layers, **{**options, "seed": 1})
     assert other.adapted(2).config != core.adapted(2).config
-    with pytest.raises(ValueError, match="called 2"):
+    with pytest.raises(ValueError, match=r"called .*/2: each"):
         train_core(tmp_path / "core.pth", [paths[1], paths[1]], apart, model, layers, **options)
 
 
@@ -334,7 +347,7 @@ def test_week9_learns_from_other_recordings_and_tests_with_none_of_their_images(
     schema.write(folder / "other.h5", **other)
     log = run(folder, output, "week9", TRAIN_WITH=["o*.h5"])
     assert "other: 117 images, 5 neurons; 3 images" in log
-    assert "With 1 other recordings it explains" in log
+    assert "With 1 other recordings the core on simulated explains" in log
     assert (output / "Models" / "core.pth").exists()
     scores = pd.read_csv(output / "figures" / "scores.csv", keep_default_na=False)
     layers = scores[scores["model"].str.startswith("core")].groupby("model")["layer"].unique()
@@ -345,3 +358,13 @@ def test_week9_learns_from_other_recordings_and_tests_with_none_of_their_images(
     notebook = nbformat.read(output / "week9.ipynb", as_version=4)
     (weights,) = (cell.outputs for cell in notebook.cells if cell.get("id") == "week9-35")
     assert "core, shared" in str(weights)
+
+    # the same with a core on each of two backbones; all else is loaded
+    both = ["simulated", "efficientnet_lite0"]
+    log = run(folder, output, "week9", TRAIN_WITH=["o*.h5"], CORE_BACKBONES=both)
+    for name in both:
+        assert f"With 1 other recordings the core on {name} explains" in log
+        assert (output / "Models" / f"core_{name}.pth").exists()
+    scores = pd.read_csv(output / "figures" / "scores.csv", keep_default_na=False)
+    whats = "core, this recording alone", "core, shared", "ridge, shared core"
+    assert {f"{what}, {name}" for what in whats for name in both} < set(scores["model"])

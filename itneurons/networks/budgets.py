@@ -19,7 +19,8 @@ BUDGETS = {
         "fine_tuning_epochs": 3,
         "fine_tuning_flops": 13e12,
         "core_epochs": 30,
-        "shared_core_epochs": 8,
+        "shared_core_epochs": 6,
+        "core_refit": 5,
         "banded": (10, 3),
     },
     "full": {
@@ -31,7 +32,8 @@ BUDGETS = {
         "fine_tuning_epochs": 20,
         "fine_tuning_flops": math.inf,
         "core_epochs": 30,
-        "shared_core_epochs": 16,
+        "shared_core_epochs": 12,
+        "core_refit": 8,
         "banded": (100, 5),
     },
     "tiny": {
@@ -44,6 +46,7 @@ BUDGETS = {
         "fine_tuning_flops": math.inf,
         "core_epochs": 1,
         "shared_core_epochs": 1,
+        "core_refit": 1,
         "banded": (2, 2),
     },
 }
@@ -64,8 +67,8 @@ def budget(name, n_images):
     budget : types.SimpleNamespace
         ``members``, ``epochs``, ``patience`` (epochs), ``filters``, ``readout_epochs``, ``fine_tuning_epochs``,
         ``fine_tuning_flops`` (of all forward passes of one member, see ``fine_tuning``), ``core_epochs`` and
-        ``shared_core_epochs``, which do not depend on the number of images, and ``banded``, weightings and folds of
-        banded ridge regression.
+        ``shared_core_epochs``, which do not depend on the number of images, ``core_refit``, networks that are trained
+        again on all images, and ``banded``, weightings and folds of banded ridge regression.
     """
     chosen = dict(BUDGETS[name])
     longer = max(1, round(chosen.pop("images") / n_images))

@@ -1,6 +1,9 @@
 """Other recordings to learn from: read, freed of the images that are tested with, turned into a backbone's layers."""
 
+import glob
 import hashlib
+import os
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +12,13 @@ import torch
 from itneurons.features.extraction import concatenate_layers, extract_activations
 from itneurons.networks.joint import load_or_fit_shared
 from itneurons.networks.shared_core import SharedCore
+from itneurons.networks.views import MOST_VIEWS, moved
 from itneurons.recordings import schema
 from itneurons.recordings.load import load_it_data, load_test_rates
 from itneurons.storage.stored import fingerprint
+
+# images that are moved at once
+_AT_ONCE = 512
 
 
 def drop_shared_images(stimuli, rates, kept_apart):
@@ -65,7 +72,7 @@ def find_others(folder, names, path):
     ----------
     folder : str or Path
     names : sequence of str
-        Their names, or patterns such as ``"V4_data_*.h5"``.
+        Their names, or patterns such as ``"V4_data_*.h5"`` or ``"*/IT_data.h5"``.
     path : str or Path
         The recording that is tested, which is never among them.
 
@@ -82,10 +89,11 @@ def find_others(folder, names, path):
     found = set()
     for name in names:
         # a path of its own stays one
-        pattern = Path(folder) / name
-        fitting = {file for file in pattern.parent.glob(pattern.name) if not file.samefile(path)}
+        pattern = os.path.join(glob.escape(str(folder)), name)
+        fitting = {file for file in map(Path, glob.glob(pattern)) if not file.samefile(path)}
         if not fitting:
-            raise FileNotFoundError(f"No recording {pattern} beside {Path(path).name}; itneurons get makes recordings")
+            wanted = Path(folder) / name
+            raise FileNotFoundError(f"No recording {wanted} beside {Path(path).name}; itneurons get makes recordings")
         found |= fitting
     return sorted(found)
 
@@ -96,7 +104,7 @@ def read_others(paths, kept_apart, inputs_of, report=print):
     Parameters
     ----------
     paths : sequence of str or Path
-        Of recordings; each goes by the name of its file.
+        Of recordings; each goes by the name of its file, and of its folder where several files have one name.
     kept_apart : sequence of arrays of shape (n_images, 3, height, width)
         The validation and test stimuli of the recording that is tested: images that occur there are left out.
     inputs_of : callable
@@ -112,10 +120,10 @@ def read_others(paths, kept_apart, inputs_of, report=print):
     Raises
     ------
     ValueError
-        If nothing is left of a recording.
+        If nothing is left of a recording, or two have the same name.
     """
     recordings = {}
-    for path in map(Path, paths):
+    for name, path in _named(paths).items():
         data, test_rates = load_it_data(path), load_test_rates(path)
         parts = [(data.stimulus_train, data.spikes_train), (data.stimulus_val, data.spikes_val)]
         parts += [] if test_rates is None else [(data.stimulus_test, test_rates)]
@@ -124,13 +132,25 @@ def read_others(paths, kept_apart, inputs_of, report=print):
         n_dropped = sum(part[2] for part in parts)
         rates = torch.as_tensor(np.concatenate([part[1] for part in parts]), dtype=torch.float32)
         report(
-            f"{path.stem}: {len(rates)} images, {rates.shape[1]} neurons; {n_dropped} images that occur among those "
+            f"{name}: {len(rates)} images, {rates.shape[1]} neurons; {n_dropped} images that occur among those "
             "kept apart were left out"
         )
         if len(rates) < 2:
             raise ValueError(f"{path}: no images are left to learn from")
-        recordings[path.stem] = torch.cat([inputs_of(part[0]) for part in parts if len(part[0])]), rates
+        recordings[name] = torch.cat([inputs_of(part[0]) for part in parts if len(part[0])]), rates
     return recordings
+
+
+def _named(paths):
+    paths = [Path(path) for path in paths]
+    alike = Counter(path.stem for path in paths)
+    found = {}
+    for path in paths:
+        name = path.stem if alike[path.stem] == 1 else f"{path.resolve().parent.name}/{path.stem}"
+        if name in found:
+            raise ValueError(f"Two recordings are called {name}: each needs a name of its own")
+        found[name] = path
+    return found
 
 
 def train_core(path, paths, kept_apart, model, layers, made_of=None, trained_stages=None, size=7, seed=0, **options):
@@ -164,14 +184,11 @@ def train_core(path, paths, kept_apart, model, layers, made_of=None, trained_sta
     ValueError
         If two recordings have the same name.
     """
-    paths, device = [Path(place) for place in paths], options.get("device", "cpu")
-    neurons, rates = {}, {}
-    for place in paths:
-        if place.stem in neurons:
-            raise ValueError(f"Two recordings are called {place.stem}: each needs a name of its own")
+    device, neurons, rates = options.get("device", "cpu"), {}, {}
+    for name, place in _named(paths).items():
         with schema.open_recording(place) as file:
-            neurons[place.stem] = file["spikes_train"].shape[1]
-            rates[place.stem] = fingerprint(schema.read_array(file, "spikes_train"))
+            neurons[name] = file["spikes_train"].shape[1]
+            rates[name] = fingerprint(schema.read_array(file, "spikes_train"))
     # one image tells the shapes
     extracted = layers[:1] if trained_stages else layers
     shape = layers_of(model, kept_apart[0][:1], extracted, size, device).shape[1:]
@@ -188,7 +205,7 @@ def train_core(path, paths, kept_apart, model, layers, made_of=None, trained_sta
 
 
 @torch.no_grad()
-def layers_of(model, stimuli, layers, size=7, device="cpu", core=None):
+def layers_of(model, stimuli, layers, size=7, device="cpu", core=None, views=1):
     """Layers of a backbone as one map; those that a core has trained on, as it has trained them.
 
     Parameters
@@ -202,11 +219,28 @@ def layers_of(model, stimuli, layers, size=7, device="cpu", core=None):
     device : str or torch.device
     core : SharedCore, optional
         If it has stages of its own, they lead from the first layer to the others.
+    views : int
+        So many of each image, as ``moved`` gives them: first all images as they are, then all in the next view.
 
     Returns
     -------
-    maps : tensor of shape (n_images, n_channels, height, width), float16
+    maps : tensor of shape (views * n_images, n_channels, height, width), float16
+
+    Raises
+    ------
+    ValueError
+        If there are not so many views.
     """
+    if not 1 <= views <= MOST_VIEWS:
+        raise ValueError(f"There are 1 to {MOST_VIEWS} views of an image, not {views}")
+    if views > 1:
+        lots = [(view, start) for view in range(views) for start in range(0, len(stimuli), _AT_ONCE)]
+        return torch.cat(
+            [
+                layers_of(model, moved(stimuli[start : start + _AT_ONCE], view), layers, size, device, core)
+                for view, start in lots
+            ]
+        )
     trained = core is not None and len(core.stages) > 0
     layers = layers[:1] if trained else layers
     activations = extract_activations(model, stimuli, layers, device=device)

@@ -65,6 +65,7 @@ def fit(
     bfloat16=False,
     n_auxiliary=0,
     auxiliary_weight=1.0,
+    views=1,
     on_epoch=None,
     description="training",
 ):
@@ -78,7 +79,8 @@ def fit(
         Trained in place, ends with the weights of its best epoch, in evaluation mode.
     train, held_out : pair of tensors
         Inputs (n_images, n_channels, height, width), which may be ``disk_tensors.Rows``, and rates (n_images,
-        n_neurons). The images of ``held_out`` are not trained on; they choose the epoch.
+        n_neurons). The images of ``held_out`` are not trained on; they choose the epoch. Where it is None, nothing is
+        chosen: training goes on for all epochs, the last is kept, and ``on_epoch`` is not called.
     epochs : int
     batch_size : int
     learning_rate : float
@@ -96,6 +98,9 @@ def fit(
         and ones; they count in the loss but not in the score.
     auxiliary_weight : float
         Of one such column in the loss, where a neuron has 1.
+    views : int
+        Where ``train`` holds so many views of each image, an epoch is as long as if it held one: it takes a share of
+        them, drawn anew each time.
     on_epoch : callable, optional
         Called with the epoch and its explained variance; what it raises ends the training.
     description : str
@@ -120,10 +125,13 @@ def fit(
     history, best, start = History(), None, time.perf_counter()
     with seeded(seed):
         dataset = TensorDataset(_prepared(network, inputs, device, bfloat16), rates.to(device))
-        unseen = _prepared(network, _as_tensor(held_out[0]), device, bfloat16)
-        unseen_rates = np.asarray(held_out[1])[:, :n_neurons]
+        if held_out is not None:
+            unseen = _prepared(network, _as_tensor(held_out[0]), device, bfloat16)
+            unseen_rates = np.asarray(held_out[1])[:, :n_neurons]
         # whole batches are indexed at once, much faster than image by image
-        batches = BatchSampler(RandomSampler(dataset), batch_size, drop_last=len(dataset) > batch_size)
+        n_images = len(dataset) // views
+        order = RandomSampler(dataset, num_samples=n_images)
+        batches = BatchSampler(order, batch_size, drop_last=n_images > batch_size)
         loader = DataLoader(dataset, sampler=batches, batch_size=None)
         descent = Descent(network, learning_rate, epochs * len(loader), rise=0.2, weight_decay=weight_decay)
         average = descent.average.module
@@ -139,6 +147,10 @@ def fit(
                 descent.step(loss)
                 losses.append(loss.item())
             history.add_epoch(losses)
+            if held_out is None:
+                history.best_epoch = epoch
+                progress.set_postfix(loss=f"{history.loss[-1]:.3f}")
+                continue
             predicted = _in_batches(average.eval().rates, unseen, device, bfloat16)
             score = mean_score(unseen_rates, predicted[:, :n_neurons])
             history.explained_variance.append(score)
@@ -150,7 +162,7 @@ def fit(
             if epoch - history.best_epoch >= patience:
                 break
         progress.close()
-    network.load_state_dict(best)
+    network.load_state_dict(average.state_dict() if best is None else best)
     network.eval()
     history.seconds = time.perf_counter() - start
     return history
