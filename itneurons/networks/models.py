@@ -5,6 +5,8 @@ into one number a neuron. All of them take their input as it comes and give spik
 both is part of the network, so that a checkpoint is complete in itself.
 """
 
+import functools
+
 import torch
 from torch import nn
 
@@ -275,7 +277,30 @@ def _stages(model, stages):
             f"stages are {', '.join(stages)}; they must be successive ones of the backbone's layers "
             f"{', '.join(layers[1:])}, from any on"
         )
-    return stages_between(model, layers[first - 1], stages[-1])
+    return depthwise_in_float32(stages_between(model, layers[first - 1], stages[-1]))
+
+
+def depthwise_in_float32(part):
+    """Let convolutions of single channels compute in float32 where the rest is in bfloat16 (autocast).
+
+    On processors their gradient takes several times as long in bfloat16. The part is changed in place and given back.
+    """
+    for module in part.modules():
+        if isinstance(module, nn.Conv2d) and 1 < module.groups == module.in_channels:
+            module.__class__ = _in_float32(type(module))
+    return part
+
+
+@functools.cache
+def _in_float32(kind):
+    class InFloat32(kind):
+        def forward(self, inputs):
+            if inputs.device.type != "cpu":
+                return super().forward(inputs)
+            with torch.autocast("cpu", enabled=False):
+                return super().forward(inputs.to(self.weight.dtype))
+
+    return InFloat32
 
 
 def _convolution(n_in, n_out, kernel_size, stride=1):

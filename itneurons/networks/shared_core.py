@@ -11,7 +11,7 @@ from torch.nn.functional import softplus
 
 from itneurons.features.backbones import load_backbone
 from itneurons.features.stages import at_places, stages_between
-from itneurons.networks.models import Network, scale_of
+from itneurons.networks.models import Network, depthwise_in_float32, scale_of
 from itneurons.networks.readouts import READOUTS
 from itneurons.storage.stored import fingerprint
 
@@ -80,7 +80,7 @@ class SharedCore(Network):
         recordings = dict(n_neurons) if isinstance(n_neurons, dict) else {"": n_neurons}
         shape = n_channels, height, width
         model = load_backbone(backbone, pretrained, seed, checkpoint) if layers else None
-        stages = [stages_between(model, *pair) for pair in zip(layers[:-1], layers[1:])]
+        stages = [depthwise_in_float32(stages_between(model, *pair)) for pair in zip(layers[:-1], layers[1:])]
         size = [min(size, height), min(size, width)] if layers else [height, width]
         maps = _concatenated(stages, torch.zeros(1, *shape), size)
         super().__init__(maps.shape[1], sum(recordings.values()))
