@@ -1,5 +1,6 @@
 """Networks learn what can be learned, read out where they say, and their checkpoints are whole or refused."""
 
+import copy
 import os
 import pickle
 import zipfile
@@ -20,6 +21,7 @@ from itneurons.networks import (
     ResCNN,
     ShallowCNN,
     checkpoints,
+    models,
     readouts,
     training,
 )
@@ -524,3 +526,31 @@ def test_what_is_fine_tuned_fits_the_budget(capsys):
     # a stage that only pools is not trained alone
     model.layer4 = torch.nn.MaxPool2d(2)
     assert networks.fine_tuning(budget, model, layers, shape, 100)[1] == ("layer3", "layer4")
+
+
+def test_depthwise_convolutions_compute_in_float32_where_the_rest_is_in_bfloat16():
+    part = torch.nn.Sequential(torch.nn.Conv2d(4, 8, 1), torch.nn.Conv2d(8, 8, 3, groups=8), torch.nn.Conv2d(8, 2, 1))
+    plain, images = copy.deepcopy(part), torch.randn(2, 4, 6, 6)
+    # the running average of the weights is a copy
+    spared = copy.deepcopy(models.depthwise_in_float32(part))
+    assert spared.state_dict().keys() == plain.state_dict().keys()
+    torch.testing.assert_close(spared(images), plain(images), rtol=0, atol=0)
+    given = {}
+    for name, module in spared.named_modules():
+        module.register_forward_hook(lambda module, inputs, output, name=name: given.update({name: output.dtype}))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        spared(images).float().square().mean().backward()
+    assert [given[name] for name in "012"] == [torch.bfloat16, torch.float32, torch.bfloat16]
+    assert all(parameter.grad.abs().sum() > 0 for parameter in spared.parameters())
+    # a network that is all bfloat16 stays so
+    assert spared.bfloat16()(images.bfloat16()).dtype == torch.bfloat16
+
+
+def test_what_is_trained_of_a_backbone_spares_its_depthwise_convolutions():
+    lite0 = {"backbone": "efficientnet_lite0", "pretrained": False}
+    fine_tuned = BackboneReadout(24, 8, 8, 3, stages=("blocks.2",), **lite0)
+    shared = networks.SharedCore(24, 8, 8, 3, layers=("blocks.1", "blocks.2"), **lite0)
+    for network in (fine_tuned, shared):
+        depthwise = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d) and m.groups > 1]
+        assert len(depthwise) == 2
+        assert all(type(module).__name__ == "InFloat32" for module in depthwise)

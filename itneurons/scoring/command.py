@@ -14,7 +14,8 @@ def add_arguments(parser):
         "networks",
         nargs="+",
         metavar="NETWORK",
-        help="simulated, efficientnet_lite0, a model of torchvision, timm/NAME, FILE.py:FUNCTION or module:function",
+        help="simulated, efficientnet_lite0, efficientnet_lite2, a model of torchvision, timm/NAME, FILE.py:FUNCTION "
+        "or module:function",
     )
     parser.add_argument("--data", default="auto", help=f"auto, {', '.join(SOURCES)}, or an HDF5 file (default: auto)")
     parser.add_argument("--folder", default=".", help="where the recordings are (default: here)")
