@@ -58,6 +58,30 @@ def test_of_a_committee_the_mean_of_the_members_counts(comparison, rates, capsys
     assert "one seed each" in capsys.readouterr().out
 
 
+def test_how_members_disagree_counts_where_others_predict(comparison, rates):
+    members, refitted = (
+        [noisy(rates, sd, seed) for seed in seeds] for sd, seeds in ((1.0, range(3)), (0.3, range(3, 8)))
+    )
+    model = SimpleNamespace(
+        predict=None,
+        predict_each=lambda split: np.stack([network[split] for network in refitted]),
+        predict_by_member=lambda split: np.stack([member[split] for member in members]),
+        refitted=refitted,
+        held_out_predictions=members[0][0],
+    )
+    result = comparison.add_model("refitted", model, 1, 2, "combined")
+    np.testing.assert_allclose(result.predicted, np.mean([network[1] for network in refitted], axis=0), rtol=1e-6)
+    # as if the members themselves predicted
+    weights = []
+    for name, each in (("as it is", refitted), ("by members", members)):
+        comparison.add(name, members[0][0], *(np.stack([one[split] for one in each]) for split in (1, 2)), "combined")
+        weights.append(comparison.add_ensemble([name], f"of {name}").item())
+    assert comparison.add_ensemble(["refitted"], "of refitted").item() == pytest.approx(weights[1])
+    assert weights[0] != pytest.approx(weights[1], abs=0.01)
+    # with committees whose members predict themselves
+    assert len(comparison.add_ensemble(["refitted", "by members"], "both")) == 2
+
+
 def test_the_ensemble_is_better_than_its_models_and_takes_only_those_named(comparison, rates):
     for name, sd, seed in (("a", 0.8, 1), ("b", 0.8, 2), ("poor", 4.0, 3), ("left out", 0.1, 4)):
         comparison.add(name, *noisy(rates, sd, seed), "combined")

@@ -30,7 +30,7 @@ class Comparison:
         self.images = np.sort(np.concatenate(held_out))
         self.scores, self._found, self._held_out, self._members = {}, {}, {}, {}
 
-    def add(self, name, held_out, val, test, approach, layer="", **about):
+    def add(self, name, held_out, val, test, approach, layer="", by_member=None, **about):
         """Keep what a model predicts, and print how good it is.
 
         Parameters
@@ -41,6 +41,9 @@ class Comparison:
         val, test : array of shape (n_images, n_neurons) or (n_members, n_images, n_neurons)
             Of the members of a committee, of which the mean is the prediction.
         approach, layer : str
+        by_member : array of shape (n_members, n_images, n_neurons), optional
+            What the members that made ``held_out`` predict for the validation images, where others made ``val``: how
+            they disagree tells the ensemble how much one of them errs more than their mean.
         **about
             As for ``Results.add``.
 
@@ -49,10 +52,12 @@ class Comparison:
         result : Result
         """
         # what a network learns besides the neurons stands in further columns
-        val, test, held_out = (values[..., : self.rates_val.shape[1]] for values in (val, test, held_out))
+        n_neurons = self.rates_val.shape[1]
+        val, test, held_out = (values[..., :n_neurons] for values in (val, test, held_out))
         members = val if val.ndim == 3 else val[None]
         test = test.mean(axis=0) if test.ndim == 3 else test
-        self._held_out[name], self._members[name] = held_out[self.images], members
+        self._held_out[name] = held_out[self.images]
+        self._members[name] = members if by_member is None else by_member[..., :n_neurons]
         self.scores[name] = mean_score(self.rates_train[self.images], self._held_out[name])
         result = self.results.add(
             approach,
@@ -93,6 +98,8 @@ class Comparison:
         predict = getattr(model, "predict_each", model.predict)
         if hasattr(model, "n_parameters"):
             about |= {"parameters": model.n_parameters, "seconds": round(model.seconds)}
+        if getattr(model, "refitted", ()):
+            about["by_member"] = model.predict_by_member(val)
         return self.add(name, model.held_out_predictions, predict(val), predict(test), approach, layer, **about)
 
     def __getitem__(self, name):

@@ -66,7 +66,14 @@ class Committee:
 
     def predict_each(self, inputs):
         """Rates that each network predicts (n_networks, n_images, n_neurons)."""
-        return np.stack([_mean_over_views(network, inputs, self.views, self.computing) for network in self.predicting])
+        return self._of_each(self.predicting, inputs)
+
+    def predict_by_member(self, inputs):
+        """Rates that each member predicts (n_members, n_images, n_neurons), whichever networks predict new images."""
+        return self._of_each(self.members, inputs)
+
+    def _of_each(self, networks, inputs):
+        return np.stack([_mean_over_views(network, inputs, self.views, self.computing) for network in networks])
 
 
 def load_or_fit(path, made_of, build, train, held_out, seed=0, device="cpu", bfloat16=False, description="", **options):
