@@ -316,6 +316,15 @@ def test_a_core_comes_from_files(tmp_path, trained_stages):
         train_core(tmp_path / "core.pth", [paths[1], paths[1]], apart, model, layers, **options)
 
 
+def test_every_batch_is_moved_as_in_one_of_the_views(monkeypatch):
+    seen = []
+    monkeypatch.setattr(joint, "moved", lambda inputs, view: seen.append(int(view)) or inputs)
+    for views in (1, 3):
+        fit_shared(shared(), two(), epochs=5, views=views)
+        assert set(seen) == set(range(views))
+        seen.clear()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

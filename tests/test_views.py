@@ -20,6 +20,9 @@ def test_images_are_moved_to_each_side_and_edges_repeated():
     np.testing.assert_array_equal(down[..., 2:, :], images[..., :-2, :])
     np.testing.assert_array_equal(up[..., -2:, :], np.repeat(images[..., -1:, :], 2, axis=-2))
     np.testing.assert_array_equal(moved(images, 5, farthest=2 / 8)[..., 1:, 1:], images[..., :-1, :-1])
+    for view in range(MOST_VIEWS):
+        as_tensor = moved(torch.as_tensor(images), view, farthest=2 / 8)
+        np.testing.assert_array_equal(as_tensor.numpy(), moved(images, view, farthest=2 / 8))
     assert len({moved(images, view, farthest=2 / 8).tobytes() for view in range(MOST_VIEWS)}) == MOST_VIEWS
 
 

@@ -11,6 +11,7 @@ from itneurons.device import autocast, seeded
 from itneurons.networks.checkpoints import load_or_train, read_safely, write
 from itneurons.networks.descent import Descent
 from itneurons.networks.training import History
+from itneurons.networks.views import moved
 from itneurons.storage.stored import check_made_of, fingerprint, load_if_it_fits
 
 
@@ -20,6 +21,7 @@ def fit_shared(
     epochs=10,
     batch_size=32,
     learning_rate=3e-3,
+    views=1,
     seed=0,
     device="cpu",
     bfloat16=False,
@@ -41,8 +43,10 @@ def fit_shared(
     epochs, batch_size : int
     learning_rate : float
         At the top of the cycle, of the readouts' features.
+    views : int
+        Every batch is moved as in one of so many views (``views.moved``), where its maps are fine enough for that.
     seed : int
-        Of the order of images and of dropout.
+        Of the order of images, of views and of dropout.
     device : str or torch.device
     bfloat16 : bool
         Compute in bfloat16 where that is safe (autocast).
@@ -74,7 +78,11 @@ def fit_shared(
     cycle = {"rise": 0.15, "div_factor": 10, "final_div_factor": 50}
     descent = Descent(network, learning_rate, n_steps, longest_gradient=5.0, **cycle)
     made_of = {"config": network.config, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
-    made_of |= {"seed": seed, "recordings": {name: _fingerprint(*pair) for name, pair in recordings.items()}}
+    made_of |= {
+        "views": views,
+        "seed": seed,
+        "recordings": {name: _fingerprint(*pair) for name, pair in recordings.items()},
+    }
     history = _resumed(progress, made_of, descent.parts)
     before, start = history.seconds, time.perf_counter()
     done = len(history.loss)
@@ -92,6 +100,7 @@ def fit_shared(
             for index in draw.permutation(len(batches)):
                 name, images = batches[index]
                 inputs, rates = (part[np.sort(images)].to(device) for part in recordings[name])
+                inputs = moved(inputs, draw.integers(views))
                 with autocast(device, bfloat16):
                     predicted = network.rates(network.normalised(inputs), name)
                 errors = (predicted - rates.float()) / network.rate_scale[network.recordings[name][1]]
