@@ -73,7 +73,9 @@ def test_networks_trained_again_on_all_images_predict_new_ones(problem, tmp_path
     np.testing.assert_array_equal(each, [networks.predict(network, inputs) for network in trained.refitted])
     np.testing.assert_allclose(trained.predict(inputs), each.mean(axis=0), rtol=1e-6)
     n_parameters = sum(parameter.numel() for parameter in build().parameters())
-    assert len(trained.histories) == 5 and trained.n_parameters == 3 * n_parameters
+    assert (len(trained.histories), len(trained.refitted_histories)) == (2, 3)
+    assert all(history.explained_variance for history in trained.histories)
+    assert trained.n_parameters == 3 * n_parameters
     for member, fold in zip(trained.members, folds):
         np.testing.assert_allclose(
             trained.held_out_predictions[fold], networks.predict(member, inputs[fold]), rtol=1e-6

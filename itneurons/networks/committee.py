@@ -27,8 +27,8 @@ class Committee:
     members : list of models.Network
     refitted : list of models.Network
         Trained again on all images; where there are any, it is they that predict new images.
-    histories : list of training.History
-        Of the members, then of those that were trained again.
+    histories, refitted_histories : list of training.History
+        Of the members, and of those that were trained again.
     held_out_predictions : array of shape (n_images, n_neurons)
         What the member that was not trained on an image predicts for it; NaN for images that every member was
         trained on.
@@ -41,6 +41,7 @@ class Committee:
     members: list
     refitted: list
     histories: list
+    refitted_histories: list
     held_out_predictions: np.ndarray
     computing: dict
     views: int = 1
@@ -53,7 +54,7 @@ class Committee:
     @property
     def seconds(self):
         """Training time of all networks."""
-        return sum(history.seconds for history in self.histories)
+        return sum(history.seconds for history in self.histories + self.refitted_histories)
 
     @property
     def n_parameters(self):
@@ -175,7 +176,7 @@ def train_committee(
     for network, fold in zip(members, held_out):
         of_fold = disk_tensors.rows(inputs, in_views(fold, views))
         predictions[fold] = _mean_over_views(network, of_fold, views, computing)
-    return Committee(members, again, histories + their_histories, predictions, computing, views)
+    return Committee(members, again, histories, their_histories, predictions, computing, views)
 
 
 def _mean_over_views(network, inputs, views, computing):
