@@ -76,10 +76,35 @@ def test_layers_that_week6_extracts_are_not_extracted_again(setup):
     assert sorted(path.name for path in setup.folder.iterdir()) == sorted(
         [f"net_{layer}.h5" for layer in layers] + [f"net_{layer}.activations.h5" for layer in LAYERS[:2]]
     )
+    setup.shown.clear()
     found = setup.load_or_extract()
     assert setup.shown == {"avgpool": 23}
     expected = extraction.extract_each(setup.model, setup.stimuli, LAYERS)
     assert_same(found, expected)
+
+
+def test_interrupted_before_the_components_what_was_kept_is_not_extracted_again(setup, monkeypatch):
+    setup.stimuli = setup.stimuli[:2]
+
+    def store():
+        made_of = components.what_components_are_made_of(setup.model, setup.stimuli, 5)
+        components.store_components(setup.folder, "net", setup.model, setup.stimuli, made_of, LAYERS, kept=LAYERS[:2])
+        return [components.load_components(setup.folder, "net", layer, made_of)[0] for layer in LAYERS]
+
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(components, "principal_components", interrupt)
+        store()
+    times = {layer: setup.path(layer).stat().st_mtime_ns for layer in LAYERS[:2]}
+    setup.shown.clear()
+    resumed = store()
+    assert setup.shown == {LAYERS[2]: 23}
+    assert {layer: setup.path(layer).stat().st_mtime_ns for layer in times} == times
+    setup.folder = setup.folder / "anew"
+    for component, expected in zip(resumed, store(), strict=True):
+        np.testing.assert_array_equal(component, expected)
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)

@@ -11,9 +11,8 @@ import torch
 from tqdm.auto import tqdm
 
 from itneurons.features.backbones import IMAGENET, LAYERS
-from itneurons.features.extraction import extract_each
 from itneurons.features.gram import centred_batches, feature_kernel, flat, linear_kernel, mean_of
-from itneurons.features.kept import keep, layer_path
+from itneurons.features.kept import layer_path, load_or_extract
 from itneurons.features.leading import MOST_EXACT, leading_eigenvectors
 from itneurons.recordings.simulated.backbone import INPUT_SIZE
 from itneurons.storage import stored
@@ -215,11 +214,9 @@ def store_components(folder, backbone, model, stimuli, made_of, layers=LAYERS, d
     if not missing:
         print(f"{folder} holds all {len(layers)} layers of {backbone} for these stimuli: nothing to extract")
         return
-    parts = extract_each(model, stimuli, missing, device)
+    parts = load_or_extract(folder, backbone, model, stimuli, made_of, missing, device, kept)
     for layer in tqdm(missing, desc="principal components", unit="layer", leave=False):
         activations = [part.pop(layer) for part in parts]
-        if layer in kept:
-            keep(folder, backbone, layer, made_of, activations, device)
         scores = principal_components(*activations, n_components=made_of["n_components"], device=device)
         del activations
         stored.store(paths[layer], made_of, {f"part{index}": score for index, score in enumerate(scores)})

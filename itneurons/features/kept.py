@@ -23,10 +23,10 @@ def activations_path(folder, backbone, layer):
     return layer_path(folder, backbone, layer, ".activations.h5")
 
 
-def load_or_extract(folder, backbone, model, stimuli, made_of, layers, device="cpu"):
+def load_or_extract(folder, backbone, model, stimuli, made_of, layers, device="cpu", kept=None):
     """Activations of layers for several sets of images, as they were kept, or extracted and kept for the next time.
 
-    Where there is no room to keep them, a line says so.
+    The images are shown once for all layers that are missing. Where there is no room to keep them, a line says so.
 
     Parameters
     ----------
@@ -40,6 +40,8 @@ def load_or_extract(folder, backbone, model, stimuli, made_of, layers, device="c
         Of ``what_components_are_made_of``.
     layers : sequence of str
     device : str or torch.device
+    kept : sequence of str, optional
+        Those of the layers that are kept; all when left out. The others are extracted each time.
 
     Returns
     -------
@@ -47,28 +49,16 @@ def load_or_extract(folder, backbone, model, stimuli, made_of, layers, device="c
         As ``extract_activations`` gives them, one for each set of images.
     """
     made_of = _made_of(made_of, device)
-    paths = {layer: activations_path(folder, backbone, layer) for layer in layers}
-    found = {layer: stored.load_if_it_fits(path, made_of, _load) for layer, path in paths.items()}
-    missing = [layer for layer in layers if found[layer] is None]
+    paths = {layer: activations_path(folder, backbone, layer) for layer in (layers if kept is None else kept)}
+    found = {layer: stored.load_if_it_fits(paths[layer], made_of, _load) for layer in layers if layer in paths}
+    missing = [layer for layer in layers if found.get(layer) is None]
     if missing:
         extracted = extract_each(model, stimuli, missing, device)
         for layer in missing:
             found[layer] = [part[layer] for part in extracted]
-            _keep(paths[layer], made_of, found[layer])
+            if layer in paths:
+                _keep(paths[layer], made_of, found[layer])
     return [{layer: found[layer][number] for layer in layers} for number in range(len(stimuli))]
-
-
-def keep(folder, backbone, layer, made_of, parts, device="cpu"):
-    """Keep what a layer gave, for ``load_or_extract``; a line says so where there is no room for it.
-
-    Parameters
-    ----------
-    folder, backbone, layer, made_of, device
-        As for ``load_or_extract``.
-    parts : sequence of tensors of shape (n_images, ...)
-        One for each set of images.
-    """
-    _keep(activations_path(folder, backbone, layer), _made_of(made_of, device), parts)
 
 
 def _made_of(made_of, device):
