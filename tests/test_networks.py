@@ -505,6 +505,12 @@ def test_moments_of_rows_are_those_of_their_copy():
     assert read.input_scale[2] == 1
 
 
+def test_where_images_are_few_there_are_more_epochs_and_networks_trained_on_all():
+    many, few = networks.budget("quick", 2592), networks.budget("quick", 540)
+    assert (many.refit, few.refit) == (0, few.members)
+    assert few.epochs == 5 * many.epochs and few.patience == 5 * many.patience
+
+
 def test_what_is_fine_tuned_fits_the_budget(capsys):
     model = backbones.load_backbone("simulated")
     layers, shape, budget = model.layers[-4:-1], (128, 14, 14), networks.budget("quick", 2592)

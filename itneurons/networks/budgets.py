@@ -55,7 +55,8 @@ BUDGETS = {
 def budget(name, n_images):
     """How long to train and how much to try, for so many training images.
 
-    With fewer images than the budget is meant for an epoch has fewer steps, so there are as many more epochs.
+    With fewer images than the budget is meant for an epoch has fewer steps, so there are as many more epochs; and the
+    images that members hold out are missed, so networks are trained again on all of them.
 
     Parameters
     ----------
@@ -65,16 +66,16 @@ def budget(name, n_images):
     Returns
     -------
     budget : types.SimpleNamespace
-        ``members``, ``epochs``, ``patience`` (epochs), ``filters``, ``readout_epochs``, ``fine_tuning_epochs``,
-        ``fine_tuning_flops`` (of all forward passes of one member, see ``fine_tuning``), ``core_epochs`` and
-        ``shared_core_epochs``, which do not depend on the number of images, ``core_refit``, networks that are trained
-        again on all images, and ``banded``, weightings and folds of banded ridge regression.
+        ``members``, ``refit`` (networks that are trained again on all images), ``epochs``, ``patience`` (epochs),
+        ``filters``, ``readout_epochs``, ``fine_tuning_epochs``, ``fine_tuning_flops`` (of all forward passes of one
+        member, see ``fine_tuning``), ``banded`` (weightings and folds of banded ridge regression), and, whatever the
+        number of images, ``core_epochs``, ``core_refit`` and ``shared_core_epochs``.
     """
     chosen = dict(BUDGETS[name])
     longer = max(1, round(chosen.pop("images") / n_images))
     for epochs in ("epochs", "readout_epochs", "fine_tuning_epochs"):
         chosen[epochs] *= longer
-    return SimpleNamespace(**chosen, patience=6 * longer)
+    return SimpleNamespace(**chosen, refit=chosen["members"] if longer > 1 else 0, patience=6 * longer)
 
 
 def fine_tuning(budget, model, layers, shape, n_images):
