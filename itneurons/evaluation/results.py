@@ -305,7 +305,8 @@ def load_results(folder, notebook, source):
                 results.add(**names, **arrays, **about)
             return results
     except (OSError, KeyError, ValueError, RuntimeError) as error:
-        print(f"No results of {notebook} ({path}: {error}). Run {notebook}.ipynb to have it in the comparison")
+        reason = "no such file" if isinstance(error, FileNotFoundError) else error
+        print(f"No results of {notebook} ({path}: {reason}). Run {notebook}.ipynb to have it in the comparison")
         return None
 
 

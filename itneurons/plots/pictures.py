@@ -54,7 +54,7 @@ def extreme_images(stimuli, rates, neurons, titles, unit="spikes/s", n_each=5):
         order = np.argsort(rates[:, neuron], kind="stable")
         for axis, index in zip(row, [*order[::-1][:n_each], *order[:n_each]]):
             axis.imshow(to_rgb(stimuli[index]))
-            axis.set_title(f"{rates[index, neuron]:.1f} {unit}", fontsize=8, pad=2)
+            axis.set_title(f"{rates[index, neuron]:.1f}", fontsize=8, pad=2)
             axis.axis("off")
         label = row[0].text(
             -0.1, 0.5, title, transform=row[0].transAxes, rotation=90, va="center", ha="right", fontsize=8
@@ -62,7 +62,10 @@ def extreme_images(stimuli, rates, neurons, titles, unit="spikes/s", n_each=5):
         # a label inside the layout would widen the whole first column
         label.set_in_layout(False)
     for start, text in ((0, "highest rates"), (n_each, "lowest rates")):
-        axes[0, start].set_title(f"{text}\n{axes[0, start].get_title()}", fontsize=8, pad=2)
+        # a line above the rate is kept free for it, but it is wider than the column
+        axes[0, start].set_title(f"\n{axes[0, start].get_title()}", fontsize=8, pad=2)
+        where = {"xy": (0, 1), "xycoords": "axes fraction", "xytext": (0, 13), "textcoords": "offset points"}
+        axes[0, start].annotate(f"{text} ({unit})", **where, fontsize=8).set_in_layout(False)
     figure.get_layout_engine().set(rect=(0.05, 0, 0.95, 1))
     return figure
 

@@ -1,6 +1,7 @@
 """Figures of how good predictions are, neuron by neuron and model by model."""
 
 import itertools
+import textwrap
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -293,8 +294,11 @@ def model_comparison(results, ceiling=None):
     results : sequence of evaluation.Result
     ceiling : array of shape (n_neurons,), optional
     """
-    names, summaries = [result.name for result in results], [result.summary() for result in results]
-    figure, axis = plt.subplots(figsize=(WIDTH, 0.36 * len(names) + 1.2))
+    # long names over several lines, or little room is left for the axis
+    names = [textwrap.fill(result.name, 46, break_long_words=False, break_on_hyphens=False) for result in results]
+    summaries = [result.summary() for result in results]
+    height = sum(0.36 + 0.14 * name.count("\n") for name in names)
+    figure, axis = plt.subplots(figsize=(WIDTH, height + 1.2))
     places = np.arange(len(names))[::-1]
     for place, summary in zip(places, summaries):
         value, low, high = summary.explained_variance
@@ -307,7 +311,7 @@ def model_comparison(results, ceiling=None):
     if ceiling is not None:
         axis.axvline(np.nanmean(ceiling), color="black", linestyle="--", linewidth=1, label="noise ceiling, mean")
     axis.axvline(0, color="black", linewidth=0.8)
-    axis.set(yticks=places, xlabel="explained variance (fraction of the variance over images)")
+    axis.set(yticks=places, xlabel=EXPLAINED_VARIANCE)
     axis.set_yticklabels(names, fontsize=9)
     # above the whole figure: long names leave less room above the axis
     figure.legend(fontsize=9, loc="outside upper center", ncols=2)
