@@ -35,6 +35,7 @@ def execute(name, output, parameters):
     papermill.PapermillExecutionError
         If a cell fails; the notebook up to there is beside the output, as ``<name>.failed.ipynb``.
     """
+    failed = output.with_suffix(".failed.ipynb")
     with written_whole(output) as temporary:
         try:
             papermill.execute_notebook(
@@ -46,10 +47,12 @@ def execute(name, output, parameters):
                 request_save_on_cell_execute=False,
             )
         except papermill.PapermillExecutionError:
-            os.replace(temporary, output.with_suffix(".failed.ipynb"))
+            os.replace(temporary, failed)
             raise
         notebook = nbformat.read(temporary, as_version=4)
         nbformat.write(without_progress(notebook), temporary)
+    # of an earlier run
+    failed.unlink(missing_ok=True)
 
 
 def without_progress(notebook):

@@ -10,7 +10,9 @@ import sys
 import nbformat
 import pandas as pd
 import pytest
+from papermill import PapermillExecutionError
 
+from itneurons.notebooks import execute
 from tests.notebooks import HERE, NOTEBOOKS, run
 
 
@@ -58,6 +60,20 @@ def test_a_run_again_does_nothing_twice(finished_run):
     assert "The study holds 5 finished trials already" in log
     assert {file: file.stat().st_mtime_ns for file in files} == times
     assert (output / "figures" / "scores.csv").read_text() == before
+
+
+def test_where_a_cell_fails_the_notebook_up_to_there_stays_until_a_run_succeeds(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cells = ["wanted = 1", "assert wanted == 1"]
+    parameters = nbformat.v4.new_code_cell(cells[0], metadata={"tags": ["parameters"]})
+    nbformat.write(nbformat.v4.new_notebook(cells=[parameters, nbformat.v4.new_code_cell(cells[1])]), "short.ipynb")
+    output, failed = tmp_path / "out" / "short.ipynb", tmp_path / "out" / "short.failed.ipynb"
+    output.parent.mkdir()
+    with pytest.raises(PapermillExecutionError, match="AssertionError"):
+        execute("short", output, {"wanted": 2})
+    assert "AssertionError" in failed.read_text() and not output.exists()
+    execute("short", output, {})
+    assert output.exists() and not failed.exists()
 
 
 def test_real_recordings_without_object_names(tmp_path):
