@@ -64,9 +64,10 @@ def test_a_run_again_does_nothing_twice(finished_run):
 
 def test_where_a_cell_fails_the_notebook_up_to_there_stays_until_a_run_succeeds(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    cells = ["wanted = 1", "assert wanted == 1"]
-    parameters = nbformat.v4.new_code_cell(cells[0], metadata={"tags": ["parameters"]})
-    nbformat.write(nbformat.v4.new_notebook(cells=[parameters, nbformat.v4.new_code_cell(cells[1])]), "short.ipynb")
+    parameters = nbformat.v4.new_code_cell("wanted = 1", metadata={"tags": ["parameters"]})
+    about = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
+    cells = [parameters, nbformat.v4.new_code_cell("assert wanted == 1")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=about), "short.ipynb")
     output, failed = tmp_path / "out" / "short.ipynb", tmp_path / "out" / "short.failed.ipynb"
     output.parent.mkdir()
     with pytest.raises(PapermillExecutionError, match="AssertionError"):

@@ -164,6 +164,16 @@ def test_neurons_below_the_axis_are_counted():
     assert "2 neurons below" in [text.get_text() for text in figure.axes[0].texts]
 
 
+def test_long_names_leave_the_axis_half_of_the_width():
+    name = "core, this recording alone, efficientnet_lite2"
+    result = Result("", name, "blocks.1 to blocks.5.0, trained", "val", RATES, RATES)
+    figure = plots.model_comparison([result])
+    figure.canvas.draw()
+    assert figure.axes[0].get_position().width > 0.5
+    (label,) = figure.axes[0].get_yticklabels()
+    assert label.get_text().replace("\n", " ") == result.name
+
+
 def test_each_category_shows_different_objects_first():
     names = ["car1"] * 5 + ["car2"] * 5
     figure = plots.stimuli_by_category(STIMULI[:10], names, ["car"] * 10, n_each=4)
@@ -172,10 +182,9 @@ def test_each_category_shows_different_objects_first():
 
 def test_extreme_images_are_in_order():
     figure = plots.extreme_images(STIMULI, RATES, [4], ["neuron"], unit="Hz", n_each=3)
-    titles = [axis.get_title().splitlines() for axis in figure.axes]
-    assert titles[0][0] == "highest rates"
-    assert titles[3][0] == "lowest rates"
-    shown = [float(title[-1].removesuffix(" Hz")) for title in titles]
+    headings = [axis.texts[-1].get_text() if axis.texts else "" for axis in figure.axes]
+    assert headings == ["highest rates (Hz)", "", "", "lowest rates (Hz)", "", ""]
+    shown = [float(axis.get_title()) for axis in figure.axes]
     rates = np.sort(RATES[:, 4])
     np.testing.assert_allclose(shown, [*rates[::-1][:3], *rates[:3]], atol=0.051)
 
