@@ -71,7 +71,9 @@ FIGURES = {
     "extremes": lambda: plots.extreme_images(STIMULI, RATES, [0, 4], ["good", "poor"], n_each=3),
     "extremes_of_few_images": lambda: plots.extreme_images(STIMULI[:4], RATES[:4], [0], ["good"]),
     "models": lambda: plots.model_comparison([RESULT, UNKNOWN], CEILING),
-    "contact_sheet": lambda: plots.contact_sheet(np.zeros((7, 8, 8, 3), np.uint8), [f"neuron {i}" for i in range(7)]),
+    "contact_sheet": lambda: plots.contact_sheet(
+        np.zeros((7, 8, 8, 3), np.uint8), [f"neuron {i}" for i in range(7)], "rates"
+    ),
     "attributions": lambda: plots.attributions(STIMULI[:3], RNG.standard_normal((3, 30, 30)), ["a", "b", "c"]),
     "portrait": lambda: plots.neuron_portrait(
         RATES[:, 0], PREDICTED[:, 0], STIMULI, ["one neuron", "made"], "Hz", np.zeros((8, 8, 3)), np.zeros((30, 30))

@@ -95,13 +95,14 @@ def fields(maps, titles, centres=None):
     return figure
 
 
-def contact_sheet(pictures, titles, n_columns=5):
-    """Pictures in rows, each with a line or two above it.
+def contact_sheet(pictures, titles, heading="", n_columns=5):
+    """Pictures in rows, each with a line or two above it, and a line above them all.
 
     Parameters
     ----------
     pictures : array of shape (n_images, height, width, 3)
     titles : sequence of str
+    heading : str
     n_columns : int
     """
     n_rows = -(-len(pictures) // n_columns)
@@ -111,6 +112,7 @@ def contact_sheet(pictures, titles, n_columns=5):
     for axis, picture, title in zip(axes.flat, pictures, titles):
         axis.imshow(picture)
         axis.set_title(title, fontsize=8, pad=2)
+    figure.suptitle(heading, fontsize=9)
     return figure
 
 
