@@ -508,6 +508,7 @@ def test_moments_of_rows_are_those_of_their_copy():
 def test_where_images_are_few_there_are_more_epochs_and_networks_trained_on_all():
     many, few = networks.budget("quick", 2592), networks.budget("quick", 540)
     assert (many.refit, few.refit) == (0, few.members)
+    assert networks.budget("full", 2592).refit == networks.budget("full", 2592).members
     assert few.epochs == 5 * many.epochs and few.patience == 5 * many.patience
 
 

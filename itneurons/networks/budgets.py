@@ -13,6 +13,7 @@ BUDGETS = {
     "quick": {
         "images": 2592,
         "members": 3,
+        "refit": 0,
         "epochs": 20,
         "filters": 64,
         "readout_epochs": 10,
@@ -26,6 +27,7 @@ BUDGETS = {
     "full": {
         "images": 2592,
         "members": 5,
+        "refit": 5,
         "epochs": 50,
         "filters": 160,
         "readout_epochs": 40,
@@ -39,6 +41,7 @@ BUDGETS = {
     "tiny": {
         "images": 0,
         "members": 2,
+        "refit": 0,
         "epochs": 2,
         "filters": 8,
         "readout_epochs": 1,
@@ -56,7 +59,7 @@ def budget(name, n_images):
     """How long to train and how much to try, for so many training images.
 
     With fewer images than the budget is meant for an epoch has fewer steps, so there are as many more epochs; and the
-    images that members hold out are missed, so networks are trained again on all of them.
+    images that members hold out are missed, so networks are trained again on all of them, as ``"full"`` does anyway.
 
     Parameters
     ----------
@@ -75,7 +78,9 @@ def budget(name, n_images):
     longer = max(1, round(chosen.pop("images") / n_images))
     for epochs in ("epochs", "readout_epochs", "fine_tuning_epochs"):
         chosen[epochs] *= longer
-    return SimpleNamespace(**chosen, refit=chosen["members"] if longer > 1 else 0, patience=6 * longer)
+    if longer > 1:
+        chosen["refit"] = chosen["members"]
+    return SimpleNamespace(**chosen, patience=6 * longer)
 
 
 def fine_tuning(budget, model, layers, shape, n_images):
