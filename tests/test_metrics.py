@@ -239,7 +239,7 @@ def test_draws_agree_with_explicit_resampling():
 
 @pytest.mark.parametrize("name", ["explained variance", "correlation", "paired difference", "fraction", "ceiling"])
 def test_standard_errors_are_those_of_the_influence_of_each_image(name):
-    score, _ = coverage.SCORES[name]
+    score, *_ = coverage.SCORES[name]
     true, predicted = problem(30, 4, noise=1.5)
     noise = np.random.default_rng(0).uniform(0.5, 1.5, true.shape)
     rates = {"true": true, "predicted": predicted, "residual": true - predicted, "baseline": true - predicted[::-1]}
@@ -266,6 +266,17 @@ def test_an_interval_of_a_normal_score_is_two_standard_errors_wide():
     # draws that lie too low on average say that so does the score itself
     means = np.append(0.5, 0.4 + 0.1 * rng.standard_normal(100_000))
     assert bootstrap.interval(means, np.full(100_001, 0.1)) == pytest.approx((0.404, 0.796), abs=0.002)
+    # and of a score that has no bias say nothing but how far an interval must reach to hold both sides
+    low, high = bootstrap.interval(means, np.full(100_001, 0.1), biased=False)
+    assert (low + high) / 2 == pytest.approx(0.5) and high > 0.73
+
+
+@pytest.mark.parametrize("link", ["BELOW_ONE", "FISHER", "RELIABILITY", "SHARE"])
+def test_scales_of_intervals_come_back_and_state_their_slope(link):
+    to, derivative, back = getattr(bootstrap, link)
+    values = np.linspace(0.05, 0.95, 10)
+    np.testing.assert_allclose(back(to(values)), values)
+    np.testing.assert_allclose((to(values + 1e-6) - to(values - 1e-6)) / 2e-6, derivative(values), rtol=1e-5)
 
 
 @pytest.mark.parametrize("population", ["Gaussian", "sparse"])

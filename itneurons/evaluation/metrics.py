@@ -222,9 +222,9 @@ def summarise(true, predicted, ceiling=None, n_bootstrap=1000, seed=0, noise=Non
     """Mean scores of a model with 95 % intervals over images.
 
     The intervals are those of ``bootstrap.interval``: images are drawn with replacement, the scores of every neuron are
-    computed on the drawn images and averaged over neurons, in units of the standard error of that draw. They are
-    corrected for the bias that few images bring, and so need not lie symmetrically about the score. Neurons that do not
-    vary are left out of the averages.
+    computed on the drawn images and averaged over neurons, in units of the standard error of that draw. Those of
+    explained variance and its fraction are corrected for the bias that few images bring, and so need not lie
+    symmetrically about the score. Neurons that do not vary are left out of the averages.
 
     Parameters
     ----------
@@ -257,7 +257,7 @@ def summarise(true, predicted, ceiling=None, n_bootstrap=1000, seed=0, noise=Non
             fraction = _interval(ev[kept] / known, draws.of(kept), score)
     return Summary(
         _interval(ev, draws, bootstrap.explained_variance, bootstrap.BELOW_ONE),
-        _interval(r, draws, bootstrap.correlation, bootstrap.FISHER),
+        _interval(r, draws, bootstrap.correlation, bootstrap.FISHER, biased=False),
         fraction,
         n_left_out,
     )
@@ -279,7 +279,7 @@ def paired_difference(true, predicted, baseline, n_bootstrap=1000, seed=0):
     (true, predicted), baseline = _checked_pair(true, predicted), _checked_pair(true, baseline)[1]
     values = explained_variance(true, predicted) - explained_variance(true, baseline)
     draws = bootstrap.Draws(n_bootstrap, seed, true=true, residual=true - predicted, baseline=true - baseline)
-    return _interval(values, draws, bootstrap.difference)
+    return _interval(values, draws, bootstrap.difference, biased=False)
 
 
 def noise_variance(trials):
@@ -304,11 +304,11 @@ def noise_variance(trials):
         return np.where(counts < 2, np.nanmean(variance, axis=0), variance) / np.maximum(counts, 1)
 
 
-def _interval(values, draws, score, link=None):
+def _interval(values, draws, score, link=None, biased=True):
     with warnings.catch_warnings():
         # the mean over no neuron is NaN, and a warning has named the neurons already
         warnings.simplefilter("ignore", RuntimeWarning)
-        return Interval(float(np.nanmean(values)), *bootstrap.interval(*draws.mean(score), link))
+        return Interval(float(np.nanmean(values)), *bootstrap.interval(*draws.mean(score), link, biased))
 
 
 def check_features(features, rates):

@@ -123,7 +123,7 @@ def read_out(measured, predicted, categories, n_folds=5, n_bootstrap=1000, seed=
 
     def interval(values, link=None):
         means, errors = bootstrap.mean_over_images(values, n_bootstrap, seed)
-        return Interval(float(means[0]), *bootstrap.interval(means, errors, link))
+        return Interval(float(means[0]), *bootstrap.interval(means, errors, link, biased=False))
 
     return Readout(
         measured=interval(right[0], bootstrap.SHARE),
