@@ -166,8 +166,8 @@ def interval(means, errors, link=None, biased=True):
 UNBOUNDED = (lambda x: x, np.ones_like, lambda x: x)
 BELOW_ONE = (lambda x: -np.log(1 - x), lambda x: 1 / (1 - x), lambda x: 1 - np.exp(-x))
 FISHER = (np.arctanh, lambda x: 1 / (1 - x**2), np.tanh)
-# a sample without the few images that drive a neuron most takes its ceiling for too low: on the scale of the sixth power
-# of noise's share intervals of heavy-tailed neurons err to both sides (benchmarks/README.md)
+# a sample without the few images that drive a neuron most takes its ceiling for too low: on the scale of the sixth
+# power of noise's share intervals of heavy-tailed neurons err to both sides (benchmarks/README.md)
 RELIABILITY = (lambda x: -((1 - x) ** 6), lambda x: 6 * (1 - x) ** 5, lambda x: 1 - np.maximum(-x, 0) ** (1 / 6))
 SHARE = (logit, lambda x: 1 / (x * (1 - x)), expit)
 
