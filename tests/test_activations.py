@@ -12,7 +12,7 @@ import pytest
 import torch
 import torchvision
 
-from itneurons.features import backbones, components, extraction
+from itneurons.features import backbones, components, extraction, kept
 from itneurons.features.components import principal_components
 from itneurons.storage import disk_tensors, stored
 from tests.small import DAMAGES, flipped, normalised
@@ -417,7 +417,7 @@ def test_components_are_stored_once(finished, capsys, monkeypatch):
     def fail(*args, **kwargs):
         raise AssertionError("extracted again")
 
-    monkeypatch.setattr(components, "extract_each", fail)
+    monkeypatch.setattr(kept, "extract_each", fail)
     finished.store()
     assert "holds all 3 layers of net for these stimuli: nothing to extract" in capsys.readouterr().out
 
@@ -457,7 +457,7 @@ def test_damaged_components_are_remade_alone(finished, capsys, monkeypatch, dama
         asked.append(layers)
         return extract(model, stimuli, layers, *args, **options)
 
-    monkeypatch.setattr(components, "extract_each", watched)
+    monkeypatch.setattr(kept, "extract_each", watched)
     finished.store()
     assert {tuple(layers) for layers in asked} == {("layer2",)}
     assert f"{path} is made anew: it is damaged" in capsys.readouterr().out
