@@ -127,9 +127,10 @@ def interval(means, errors, link=None, biased=True):
     """95 % interval of a mean: studentised and symmetric, about the median of the draws where a score is biased.
 
     In each draw the mean's deviation from that of all images is divided by the draw's own standard error. The median of
-    these pivots is the bias that few images bring, and is taken off; the 95 % quantile of their distance from it is how
-    many standard errors the interval extends (Hall 1988, doi:10.1111/j.2517-6161.1988.tb01709.x: symmetric intervals
-    err in coverage by the square of what equal tails err by).
+    these pivots is the bias that few images bring, and is taken off where there is one; the 95 % quantile of their
+    distance from it is how many standard errors the interval extends (Hall 1988,
+    doi:10.1111/j.2517-6161.1988.tb01709.x: symmetric intervals err in coverage by the square of what equal tails err
+    by).
 
     Parameters
     ----------
@@ -139,8 +140,8 @@ def interval(means, errors, link=None, biased=True):
         The scale on which the interval is symmetric: to it, its derivative, and back. ``BELOW_ONE``, ``FISHER``,
         ``SHARE`` and ``RELIABILITY`` keep intervals within what a score can reach.
     biased : bool
-        Whether few images make the score too high or too low, as they do where it is a ratio to a variance. What the
-        median of the pivots says of other scores, correlations and differences, is mostly noise: it is not used.
+        Whether few images make the score too high or too low, as they do explained variance, its fraction and the
+        ceiling. What the median of the pivots says of correlations, differences and shares is mostly noise.
 
     Returns
     -------
