@@ -149,6 +149,31 @@ def test_no_more_trials_than_asked_for_when_two_begin_the_last_at_once(storage, 
     assert len(finished_trials(study)) == 4
 
 
+@pytest.mark.filterwarnings("ignore:Heartbeat of storage is supposed")
+def test_no_more_trials_than_asked_for_when_one_is_handed_over_as_the_last_begins(storage, monkeypatch):
+    study = open_study("study", storage)
+    run_study(study, objective, 3, report=lambda line: None)
+    create, again = study._storage.create_new_trial, study.trials[0].params
+    handed_over, begun = [], []
+
+    def after_the_other(study_id, template_trial=None):
+        # between the look for one that waits and the beginning of a new one
+        if not handed_over:
+            handed_over.append(3)
+            open_study("study", storage).enqueue_trial(again)
+        return create(study_id, template_trial)
+
+    def remembered(trial):
+        begun.append(trial.number)
+        return objective(trial)
+
+    monkeypatch.setattr(study._storage, "create_new_trial", after_the_other)
+    run_study(study, remembered, 4, report=lambda line: None)
+    assert begun == handed_over
+    assert len(finished_trials(study)) == 4
+    assert finished_trials(study)[-1].params == again
+
+
 def test_other_seeds_and_names_are_other_searches(storage, uninterrupted):
     first = search(storage, 4, name="another", seed=5)
     assert [params for params, *_ in first[1]] != [params for params, *_ in uninterrupted[1][:4]]

@@ -147,7 +147,8 @@ def run_study(study, objective, n_trials, seed=0, worker=0, report=print):
 
     def claimed(trial):
         trial.set_user_attr("process", process_name())
-        others = study.get_trials(deepcopy=False, states=(*FINISHED, TrialState.RUNNING))
+        # one that is handed over counts too: who hands it over takes it, if nobody else does
+        others = study.get_trials(deepcopy=False, states=(*FINISHED, TrialState.RUNNING, TrialState.WAITING))
         if sum(other.number < trial.number for other in others) >= n_trials:
             trial.set_user_attr("surplus", True)
             raise _SurplusError
