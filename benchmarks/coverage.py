@@ -89,17 +89,17 @@ class Population:
             # what varies from trial to trial is in the measured rates and in what predictions miss
             variances = {"true": true + part, "predicted": predicted, "residual": residual + part}
             variances |= {"baseline": baseline + part, "noise": part}
-            found[n_trials] = {name: score(variances)[0].mean() for name, (score, *_) in SCORES.items()}
+            found[n_trials] = {name: score(variances)[0].mean() for name, score in SCORES.items()}
             found[n_trials]["known"] = true / (true + part)
         return found
 
 
 SCORES = {
-    "explained variance": (bootstrap.explained_variance, bootstrap.BELOW_ONE, True),
-    "correlation": (bootstrap.correlation, bootstrap.FISHER, False),
-    "paired difference": (bootstrap.difference, None, False),
-    "fraction": (bootstrap.fraction(metrics.LOWEST_CEILING), None, True),
-    "ceiling": (bootstrap.ceiling, bootstrap.RELIABILITY, True),
+    "explained variance": bootstrap.explained_variance,
+    "correlation": bootstrap.correlation,
+    "paired difference": bootstrap.difference,
+    "fraction": bootstrap.fraction(metrics.LOWEST_CEILING),
+    "ceiling": bootstrap.ceiling,
 }
 KNOWN = "fraction, ceiling known"
 
@@ -125,12 +125,13 @@ def intervals(measured, predicted, baseline, noise, ceiling, wanted, n_bootstrap
         residual=measured - predicted,
         baseline=measured - baseline,
     )
-    scores = SCORES | {KNOWN: (bootstrap.fraction_of(ceiling), None, True)}
+    scores = SCORES | {KNOWN: bootstrap.fraction_of(ceiling)}
     found = {}
     for name in wanted:
-        score, link, biased = scores[name]
+        score = scores[name]
         means, errors = draws.mean(score)
-        found[name] = bootstrap.interval(means, errors, link, biased), np.nanpercentile(means[1:], [2.5, 97.5])
+        percentiles = np.nanpercentile(means[1:], [2.5, 97.5])
+        found[name] = bootstrap.interval(means, errors, score.link, score.biased), percentiles
     return found
 
 

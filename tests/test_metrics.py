@@ -239,7 +239,7 @@ def test_draws_agree_with_explicit_resampling():
 
 @pytest.mark.parametrize("name", ["explained variance", "correlation", "paired difference", "fraction", "ceiling"])
 def test_standard_errors_are_those_of_the_influence_of_each_image(name):
-    score, *_ = coverage.SCORES[name]
+    score = coverage.SCORES[name]
     true, predicted = problem(30, 4, noise=1.5)
     noise = np.random.default_rng(0).uniform(0.5, 1.5, true.shape)
     rates = {"true": true, "predicted": predicted, "residual": true - predicted, "baseline": true - predicted[::-1]}
@@ -299,6 +299,37 @@ def test_an_estimated_ceiling_widens_the_interval_of_the_fraction():
     estimated = metrics.summarise(measured, predicted, ceiling, noise=metrics.noise_variance(trials)).fraction
     assert known.value == estimated.value
     assert estimated.high - estimated.low != pytest.approx(known.high - known.low, rel=1e-3)
+
+
+def test_the_mean_noise_ceiling_has_an_interval_that_holds_the_truth():
+    population, rng = coverage.POPULATIONS["heavy-tailed"], np.random.default_rng(5)
+    truth = population.truth(200_000)[4]["ceiling"]
+    held = []
+    for seed in range(60):
+        rates, *_ = population.draw(150, rng)
+        trials = population.trials(rates, 4, rng)
+        ceiling = metrics.mean_noise_ceiling(trials, n_bootstrap=300, seed=seed)
+        assert ceiling.value == metrics.noise_ceiling(trials, seed=seed).mean()
+        assert ceiling.low < ceiling.value < ceiling.high
+        held.append(ceiling.low <= truth <= ceiling.high)
+    # 95 % in truth; three binomial standard errors of 60 samples are 8 %
+    assert np.mean(held) > 0.86
+
+
+def test_the_mean_noise_ceiling_is_that_of_neurons_and_images_with_trials():
+    rng = np.random.default_rng(0)
+    trials = rng.standard_normal((200, 3)) + 1.5 * rng.standard_normal((6, 200, 3))
+    whole = metrics.mean_noise_ceiling(trials)
+    holed = np.concatenate([trials, rng.standard_normal((6, 200, 1))], axis=2)
+    # a neuron without a ceiling, and an image that nobody has a trial of
+    holed[1:, :, 3] = np.nan
+    empty = np.insert(holed, 7, np.nan, axis=1)
+    assert metrics.mean_noise_ceiling(holed) == pytest.approx(whole, abs=1e-6)
+    # its halves are drawn otherwise, its images are not
+    assert metrics.mean_noise_ceiling(empty) == pytest.approx(whole, abs=0.02)
+    assert metrics.mean_noise_ceiling(empty)[1:] == pytest.approx(whole[1:], abs=1e-6)
+    nothing = metrics.mean_noise_ceiling(holed[:1])
+    assert np.isnan(nothing).all()
 
 
 def test_pairing_narrows_the_interval_of_a_difference():

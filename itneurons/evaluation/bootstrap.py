@@ -5,6 +5,7 @@ products: of how often an image is drawn with the squares, and, for the standard
 derivatives with them. scipy's and arch's bootstraps gather the drawn images anew for every draw, which takes longer.
 """
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -65,7 +66,7 @@ class Draws:
 
         Parameters
         ----------
-        score : function
+        score : callable
             One of those below: variances to values and their derivatives by each variance.
 
         Returns
@@ -92,6 +93,10 @@ class Draws:
         variance = np.einsum("di,di,di->d", self.weights, influence, influence) / self.weights.shape[1]
         with np.errstate(divide="ignore", invalid="ignore"):
             return means, np.sqrt(variance) / n_known
+
+    def interval(self, score):
+        """95 % interval of the mean of a ``Score`` over neurons: low and high, of the function ``interval``."""
+        return interval(*self.mean(score), score.link, score.biased)
 
 
 @lru_cache(maxsize=4)
@@ -173,6 +178,23 @@ RELIABILITY = (lambda x: -((1 - x) ** 6), lambda x: 6 * (1 - x) ** 5, lambda x: 
 SHARE = (logit, lambda x: 1 / (x * (1 - x)), expit)
 
 
+@dataclass(frozen=True)
+class Score:
+    """A function of variances, and what its intervals are like: ``link`` and ``biased`` of ``interval``."""
+
+    function: callable
+    link: tuple | None = None
+    biased: bool = True
+
+    def __call__(self, variances):
+        return self.function(variances)
+
+
+def _score(link=None, biased=True):
+    return lambda function: Score(function, link, biased)
+
+
+@_score(BELOW_ONE)
 def explained_variance(variances):
     """``1 - var(residual) / var(true)``, with its derivatives."""
     true = variances["true"]
@@ -180,6 +202,7 @@ def explained_variance(variances):
     return 1 - missed, {"residual": -1 / true, "true": missed / true}
 
 
+@_score(FISHER, biased=False)
 def correlation(variances):
     """Pearson's, by the law of cosines, with its derivatives; 0 where a prediction is constant."""
     true, predicted = variances["true"], variances["predicted"]
@@ -190,6 +213,7 @@ def correlation(variances):
     return r, {"residual": -1 / twice, "true": 1 / twice - r / (2 * true), "predicted": 1 / twice - r / (2 * predicted)}
 
 
+@_score(biased=False)
 def difference(variances):
     """Explained variance less that of the baseline, with its derivatives."""
     true = variances["true"]
@@ -197,6 +221,7 @@ def difference(variances):
     return gain, {"baseline": 1 / true, "residual": -1 / true, "true": -gain / true}
 
 
+@_score(RELIABILITY)
 def ceiling(variances):
     """Reliability of the measured rates, ``1 - noise / var(true)``, with its derivatives."""
     true, noise = variances["true"], variances["noise"]
@@ -206,6 +231,7 @@ def ceiling(variances):
 def fraction_of(known):
     """Explained variance over a ceiling (n_neurons,) that is known exactly."""
 
+    @_score()
     def score(variances):
         values, derivatives = explained_variance(variances)
         return values / known, {name: slope / known for name, slope in derivatives.items()}
@@ -216,6 +242,7 @@ def fraction_of(known):
 def fraction(lowest):
     """Explained variance over the ceiling of the same draw; none for neurons whose ceiling is below ``lowest``."""
 
+    @_score()
     def score(variances):
         true, noise = variances["true"], variances["noise"]
         signal = np.where(true - noise >= lowest * true, true - noise, np.nan)

@@ -256,8 +256,8 @@ def summarise(true, predicted, ceiling=None, n_bootstrap=1000, seed=0, noise=Non
             score = bootstrap.fraction_of(known) if noise is None else bootstrap.fraction(LOWEST_CEILING)
             fraction = _interval(ev[kept] / known, draws.of(kept), score)
     return Summary(
-        _interval(ev, draws, bootstrap.explained_variance, bootstrap.BELOW_ONE),
-        _interval(r, draws, bootstrap.correlation, bootstrap.FISHER, biased=False),
+        _interval(ev, draws, bootstrap.explained_variance),
+        _interval(r, draws, bootstrap.correlation),
         fraction,
         n_left_out,
     )
@@ -279,7 +279,7 @@ def paired_difference(true, predicted, baseline, n_bootstrap=1000, seed=0):
     (true, predicted), baseline = _checked_pair(true, predicted), _checked_pair(true, baseline)[1]
     values = explained_variance(true, predicted) - explained_variance(true, baseline)
     draws = bootstrap.Draws(n_bootstrap, seed, true=true, residual=true - predicted, baseline=true - baseline)
-    return _interval(values, draws, bootstrap.difference, biased=False)
+    return _interval(values, draws, bootstrap.difference)
 
 
 def noise_variance(trials):
@@ -304,11 +304,40 @@ def noise_variance(trials):
         return np.where(counts < 2, np.nanmean(variance, axis=0), variance) / np.maximum(counts, 1)
 
 
-def _interval(values, draws, score, link=None, biased=True):
+def mean_noise_ceiling(trials, n_bootstrap=1000, seed=0):
+    """Noise ceiling, averaged over the neurons that have one, with its 95 % interval over images.
+
+    Parameters
+    ----------
+    trials : array of shape (n_trials, n_images, n_neurons)
+        As for ``noise_ceiling``.
+    n_bootstrap, seed : int
+        As for ``summarise``.
+
+    Returns
+    -------
+    ceiling : Interval
+        Its limits are NaN where fewer than three images have a trial of every neuron that has a ceiling.
+
+    Raises
+    ------
+    ValueError
+        As ``noise_ceiling``.
+    """
+    values = noise_ceiling(trials, seed=seed)
+    trials = _array(trials)[:, :, np.isfinite(values)]
+    trials = trials[:, np.isfinite(trials).any(axis=0).all(axis=1)]
+    if trials.shape[1] < 3 or not trials.shape[2]:
+        return Interval(float(np.nanmean(values)) if trials.shape[2] else np.nan, np.nan, np.nan)
+    draws = bootstrap.Draws(n_bootstrap, seed, noise_variance(trials), true=np.nanmean(trials, axis=0))
+    return _interval(values, draws, bootstrap.ceiling)
+
+
+def _interval(values, draws, score):
     with warnings.catch_warnings():
         # the mean over no neuron is NaN, and a warning has named the neurons already
         warnings.simplefilter("ignore", RuntimeWarning)
-        return Interval(float(np.nanmean(values)), *bootstrap.interval(*draws.mean(score), link, biased))
+        return Interval(float(np.nanmean(values)), *draws.interval(score))
 
 
 def check_features(features, rates):
