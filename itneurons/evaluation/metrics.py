@@ -325,10 +325,13 @@ def mean_noise_ceiling(trials, n_bootstrap=1000, seed=0):
         As ``noise_ceiling``.
     """
     values = noise_ceiling(trials, seed=seed)
-    trials = _array(trials)[:, :, np.isfinite(values)]
+    known = np.isfinite(values)
+    if not known.any():
+        return Interval(np.nan, np.nan, np.nan)
+    trials = _array(trials)[:, :, known]
     trials = trials[:, np.isfinite(trials).any(axis=0).all(axis=1)]
-    if trials.shape[1] < 3 or not trials.shape[2]:
-        return Interval(float(np.nanmean(values)) if trials.shape[2] else np.nan, np.nan, np.nan)
+    if trials.shape[1] < 3:
+        return Interval(float(np.nanmean(values)), np.nan, np.nan)
     draws = bootstrap.Draws(n_bootstrap, seed, noise_variance(trials), true=np.nanmean(trials, axis=0))
     return _interval(values, draws, bootstrap.ceiling)
 
